@@ -171,16 +171,18 @@ def memory(server: Served, minutes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [chromium(), "--headless=new", "--no-sandbox", f"--user-data-dir={folder}", "--window-size=1400,820"]
         with subprocess.Popen([*command, server.url], stderr=subprocess.DEVNULL) as browser:
-            began = time.monotonic()
-            for number in range(1, SAMPLES + 1):
-                time.sleep(max(0.0, began + number * minutes * 60 / SAMPLES - time.monotonic()))
-                sample = {"minutes": (time.monotonic() - began) / 60}
-                sample |= {"server": family_mb(server.process), "chromium": family_mb(psutil.Process(browser.pid))}
-                samples.append(sample)
-                if number % (SAMPLES // 12) == 0:
-                    print("  " + ", ".join(f"{name} {value:.1f}" for name, value in sample.items()), flush=True)
-            stats = server.get()["streams"].values()
-            browser.terminate()
+            try:
+                began = time.monotonic()
+                for number in range(1, SAMPLES + 1):
+                    time.sleep(max(0.0, began + number * minutes * 60 / SAMPLES - time.monotonic()))
+                    sample = {"minutes": (time.monotonic() - began) / 60}
+                    sample |= {"server": family_mb(server.process), "chromium": family_mb(psutil.Process(browser.pid))}
+                    samples.append(sample)
+                    if number % (SAMPLES // 12) == 0:
+                        print("  " + ", ".join(f"{name} {value:.1f}" for name, value in sample.items()), flush=True)
+                stats = server.get()["streams"].values()
+            finally:
+                browser.terminate()
     told = samples[len(samples) // 4 :]
     hours = [one["minutes"] / 60 for one in told]
     growth = {

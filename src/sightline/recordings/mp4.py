@@ -63,7 +63,7 @@ class Origin:
         self.template = self._holder.add_stream_from_template(stream)
         self.time_base: Fraction = time_base or stream.time_base or CLOCK
         self.unit_s = float(self.time_base)
-        """The same in seconds: to calculate with fractions takes longer than all else that is done with a packet."""
+        """The same in seconds, for what is calculated of each packet: fractions take many times as long."""
         context = stream.codec_context
         self.codec, self.width, self.height = context.name, context.width, context.height
 
