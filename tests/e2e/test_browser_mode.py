@@ -202,7 +202,7 @@ async def test_live_the_model_moves_into_the_page_and_back_and_outlives_its_work
         await page.locator("#place").select_option("browser")
         await runs(page, "browser")
         await page.wait_for_function("() => Number(document.body.dataset.detections) >= 1", timeout=SLOW_MS)
-        assert "This browser runs the model (wasm, " in await page.locator("#place-why").inner_text()
+        await expect(page.locator("#place-why")).to_contain_text("This browser runs the model (wasm, ")
         told: Json = {}
         while not told.get("detections") or not told.get("browser"):
             told, _ = await listener.next("result")
