@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 import psutil
 
+from sightline.core import allocator
 from sightline.core.errors import FAULTS, ConfigError, LimitReached, ModelError, SightlineError, cancelled, told
-from sightline.inference import allocator
 from sightline.inference.instance import Instance
 from sightline.inference.key import ModelKey
 from sightline.inference.place import Place

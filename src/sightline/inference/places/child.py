@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sightline.core import allocator
 from sightline.core.errors import LimitReached
 from sightline.core.types import Encoded, Frame
-from sightline.inference import allocator
 from sightline.inference.infer import Ask, NotInferred, infer
 from sightline.inference.places.answering import MB, answered, die_with_parent, load, peak_bytes
 from sightline.inference.places.messages import (

@@ -10,9 +10,9 @@ import struct
 import time
 from typing import NamedTuple
 
+from sightline.core import allocator
 from sightline.core.types import Encoded, Frame
 from sightline.core.version import __version__
-from sightline.inference import allocator
 from sightline.inference.infer import Ask, infer
 from sightline.inference.places.answering import answered, load
 from sightline.inference.places.messages import (
