@@ -18,6 +18,7 @@ import pytest
 
 from support import rtc
 from support.outside import install
+from support.recorded import pieces
 from support.serving import Running, camera, peer, publish, serving
 from support.tcp_peer import tcp_peer
 from support.waiting import within
@@ -96,6 +97,19 @@ async def test_with_streams_viewers_of_all_kinds_and_others_that_never_answer(tm
             await server.until(lambda stats: stats["sinks"][0]["waiting"] > 0)
             await stops(server)
     assert "without waiting any longer" not in "".join(server.log), server.log[-5:]
+
+
+async def test_a_second_signal_cuts_nothing_short(tmp_path: Path) -> None:
+    """As make sends it, or who presses Ctrl-C twice. Recordings were left to be mended, and the log had a traceback."""
+    streams = json.dumps({"lane": {"record": "always"}})
+    source = ("--source", "lane=synthetic:shapes?size=320x240&fps=30")
+    env = {"SIGHTLINE_STREAMS": streams, "SIGHTLINE_RECORD_FREE_GB": "0"}
+    async with serving("--model", "motion", *source, env=env, data=tmp_path) as server:
+        await server.until(lambda stats: stats["recordings"].get("lane", {"written": 0})["written"] > 10)
+        server.process.send_signal(signal.SIGINT)
+        await stops(server)
+    assert [piece.ended for piece in pieces(tmp_path / "recordings")] == [True]
+    assert "Traceback" not in "".join(server.log)
 
 
 @pytest.mark.parametrize("place", ["process", "thread"])

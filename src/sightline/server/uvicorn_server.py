@@ -250,7 +250,7 @@ class Server(uvicorn.Server):
             await asyncio.wait([self._tunnelling])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop in order, with status 0, on the first signal; at once on the second."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
-        self._on_end(0)
+        """Stop in order, with status 0. A second signal changes nothing: recordings have an end to write."""
+        if not self.should_exit:
+            self.should_exit = True
+            self._on_end(0)
