@@ -54,6 +54,13 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "long.mp4", [moving(i) for i in range(1200)], fps=10)
 
 
+@pytest.fixture(scope="module")
+def large_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its pictures take long to encode."""
+    pictures = [moving(i, 1920, 1080) for i in range(100)]
+    return write_clip(tmp_path_factory.mktemp("clips") / "large.mp4", pictures, fps=10)
+
+
 def test_ctrl_c_leaves_complete_files_that_agree(long_clip: Path, tmp_path: Path) -> None:
     video, jsonl = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     with running(long_clip, "--latest", "--save", video, "--jsonl", jsonl) as process:
@@ -67,6 +74,21 @@ def test_ctrl_c_leaves_complete_files_that_agree(long_clip: Path, tmp_path: Path
     times, _ = read_clip(video)
     assert 15 < len(rows) < 600
     assert times == pytest.approx([row["timestamp"] / 1000 for row in rows], abs=0.001)
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 0.02, 0.2])
+def test_ctrl_c_twice_leaves_files_that_agree_too(apart_s: float, large_clip: Path, tmp_path: Path) -> None:
+    """It hung for good where the second came while a frame was being encoded: two threads shared an encoder."""
+    video, jsonl = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    with running(large_clip, "--model", "motion", "--save", video, "--jsonl", jsonl) as process:
+        until(lambda: line_count(jsonl) > 15, process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(apart_s)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode in (130, -signal.SIGINT), "the second may come when all is done"
+    assert "Traceback" not in err.decode()
+    assert read_clip(video)[0] == pytest.approx([row["timestamp"] / 1000 for row in lines(jsonl)], abs=0.001)
 
 
 def test_a_polite_kill_ends_it_as_ctrl_c_does(long_clip: Path, tmp_path: Path) -> None:

@@ -126,16 +126,18 @@ class Run:
         self._opacity = opacity
         self._read: Pipe[_Read] = Pipe(1 if latest else max(AHEAD, model.max_batch), newest_wins=latest)
         self._predicted: Pipe[_Predicted] = Pipe(AHEAD)
+        self._written = threading.Event()
         self._errors: list[BaseException] = []
         self._left_out: Counter[str] = Counter()
 
     def go(self, stop: Callable[[], bool], progress: Callable[[], None]) -> None:
         """Run until the source ends or ``stop`` says so; what the model has done by then is written.
 
-        The model runs in the calling thread. Raises what a source, the model or a sink raised, with the sinks closed.
+        The model runs in the calling thread. Raises what a source, the model or a sink raised, with the sinks closed;
+        so with KeyboardInterrupt.
         """
         reader = threading.Thread(target=self._guarded, args=(self._read_all,), name="source", daemon=True)
-        writer = threading.Thread(target=self._guarded, args=(self._write_all,), name="sinks", daemon=True)
+        writer = threading.Thread(target=self._keep_sinks, name="sinks", daemon=True)
         reader.start()
         writer.start()
         try:
@@ -143,12 +145,30 @@ class Run:
         finally:
             self._read.close()
             self._predicted.end()
-            reader.join(STUCK_S)
-            writer.join()
-            for sink in self._sinks:
-                self._guarded(sink.close)
+            self._guarded(lambda: reader.join(STUCK_S))
+            self._wait_for_writer()
         if self._errors:
             raise self._errors[0]
+
+    def _keep_sinks(self) -> None:
+        """Write, and close the sinks. All of it in one thread: an encoder that two of them use hangs for good."""
+        self._guarded(self._write_all)
+        for sink in self._sinks:
+            self._guarded(sink.close)
+        self._written.set()
+
+    def _wait_for_writer(self) -> None:
+        """Wait until the sinks are closed.
+
+        Who interrupts, with a second Ctrl-C, waits for one frame more. Python takes a thread for ended whose ``join``
+        was interrupted.
+        """
+        while not self._written.is_set():
+            try:
+                self._written.wait()
+            except KeyboardInterrupt as e:
+                self._errors.insert(0, e)
+                self._predicted.close()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
