@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Frame, Page, expect
 
 from sightline.security.tokens import Store
-from support.browsing import BROWSERS, SLOW_MS, browsing_with, listen_for_errors
+from support.browsing import BROWSERS, SLOW_MS, browsing, browsing_with, listen_for_errors
 from support.http_files import files
 from support.serving import Running, peer, picture, serving
 
@@ -125,4 +125,24 @@ async def test_it_shows_on_pages_that_are_allowed_and_on_no_others(kind: str, tm
             await expect(words).to_contain_text("was revoked")
             await expect(framed.frames[1].locator(".words")).to_contain_text("was revoked")
             assert view not in "".join(server.log)
+            publishing.cancel()
+
+
+@pytest.mark.timeout(300)
+async def test_it_shows_in_a_browser_that_had_seen_the_server_before_the_setting(tmp_path: Path) -> None:
+    """Both are on one machine, as Home Assistant often is: a browser keeps files for the two together."""
+    with files(tmp_path) as home:
+        async with serving("--model", "motion") as server, browsing() as browser:
+            publishing = asyncio.create_task(publish(server, ""))
+            page = await browser.new_page()
+            await page.goto(f"{server.url}/embed/door")
+            await expect(page.locator("canvas")).to_be_visible()
+            await page.goto(f"{server.url}/settings")
+            await page.get_by_role("textbox", name="Pages that may show streams").fill(home)
+            await page.get_by_role("button", name="Save Pages that may show streams").click()
+            await expect(page.get_by_text("Saved, and in force.")).to_be_visible()
+            script = f'<script type="module" src="{server.url}/embed.js"></script>'
+            (tmp_path / "page.html").write_text(f'{script}<sightline-viewer stream="door"></sightline-viewer>')
+            await page.goto(f"{home}/page.html")
+            await shows(page)
             publishing.cancel()

@@ -220,7 +220,15 @@ async def test_without_the_setting_nothing_is_open() -> None:
         assert (await ask(path, {"origin": "https://home.example"}, origins=())).status == 403
         answer = await ask(path, {"referer": "https://home.example/"}, origins=())
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert "vary" not in answer.headers
+
+
+@pytest.mark.parametrize("origins", [(), ALLOWED])
+async def test_a_browser_does_not_give_a_guest_what_it_keeps_for_our_own_pages(origins: tuple[str, ...]) -> None:
+    """What is kept for a year may be older than the setting."""
+    for path in OPEN:
+        assert "Origin" in (await ask(path, {}, origins=origins)).headers["vary"], path
+    for path in CLOSED:
+        assert "vary" not in (await ask(path, {}, origins=origins)).headers, path
 
 
 async def test_a_browser_may_ask_whether_it_may_ask() -> None:

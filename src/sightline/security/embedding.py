@@ -74,8 +74,11 @@ class Embedding:
         return policy.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(self._origins)}")
 
     def tell(self, path: str, headers: MutableHeaders, guest: str | None) -> None:
-        """Add to an answer's headers what lets a guest have it, and that others have it otherwise."""
-        if not (self._origins and methods(path)):
+        """Add to an answer's headers what lets a guest have it, and that others have it otherwise.
+
+        Browsers keep answers for longer than a setting: the latter is said of one without guests, too.
+        """
+        if not methods(path):
             return
         headers.add_vary_header("Origin")
         if guest is not None:
