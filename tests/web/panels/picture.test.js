@@ -48,11 +48,12 @@ test("a key that stays down does once what it does, but for zoom and move", () =
   assert.equal(press("ArrowLeft", { repeat: true, shiftKey: true }), "pan left");
 });
 
-test("the next stream is the next live one by name, around the end", () => {
+test("the next stream is the next live one as they are arranged, around the end", () => {
   const streams = ["c", "a", "b", "d"].map((name) => ({ name, state: name === "b" ? "waiting" : "live" }));
-  assert.deepEqual(["a", "c", "d"].map((name) => neighbour(streams, name, 1)), ["c", "d", "a"]);
-  assert.deepEqual(["a", "c", "d"].map((name) => neighbour(streams, name, -1)), ["d", "a", "c"]);
-  assert.equal(neighbour(streams, "b", 1), "c", "also from one that is not live");
+  assert.deepEqual(["c", "a", "d"].map((name) => neighbour(streams, name, 1)), ["a", "d", "c"]);
+  assert.deepEqual(["c", "a", "d"].map((name) => neighbour(streams, name, -1)), ["d", "c", "a"]);
+  assert.equal(neighbour(streams, "b", 1), "d", "also from one that is not live");
   assert.equal(neighbour([{ name: "a", state: "live" }], "a", 1), "");
+  assert.equal(neighbour(streams, "gone", 1), "c");
   assert.equal(neighbour([], "a", -1), "");
 });

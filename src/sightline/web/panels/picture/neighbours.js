@@ -1,13 +1,13 @@
 /** The streams beside this one. */
 
 /**
- * The live stream after or before this one, by name and around the end; "" if there is no other.
+ * The live stream after or before this one, as they are arranged and around the end; "" if there is no other.
  *
  * @param {readonly {name: string, state: string}[]} streams @param {string} stream @param {1 | -1} by
  */
 export function neighbour(streams, stream, by) {
-  const live = streams.filter(({ name, state }) => state === "live" && name !== stream).map(({ name }) => name);
-  const names = [...live, stream].sort();
+  const names = streams.filter(({ name, state }) => state === "live" || name === stream).map(({ name }) => name);
+  if (!names.includes(stream)) names.push(stream);
   const next = names[(names.indexOf(stream) + by + names.length) % names.length] ?? "";
   return next === stream ? "" : next;
 }
