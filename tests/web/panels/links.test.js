@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { linksOf } from "../../../src/sightline/web/panels/links/links.js";
 
-const place = (changes = {}) => ({ origin: "https://cam.example:8443", stream: "door", tokens: true, origins: [], ...changes });
+const place = (changes = {}) => ({ origin: "https://cam.example:8443", stream: "door", tokens: true, origins: [], own: false, ...changes });
 const byId = (changes) => Object.fromEntries(linksOf(place(changes)).map((link) => [link.id, link]));
 
 test("links are true for the address by which the page was reached", () => {
@@ -29,6 +29,17 @@ test("a token has its place where one is asked for, and never in what a server w
     assert.match(asked[id].hints.join(" "), /sightline token create --stream door --role view/);
   }
   assert.match(asked["mjpeg"].hints.join(" "), /can't bring a token/);
+});
+
+test("a certificate of the server's own is trusted by what is copied, or one is told what to trust", () => {
+  const links = byId({ own: true });
+  assert.match(links["python"].text, /token="TOKEN", ca="sightline-ca\.crt"\)/);
+  assert.match(links["curl"].text, /^curl --cacert sightline-ca\.crt -H "Authorization: Bearer TOKEN" -o door\.jpg https:/);
+  for (const { id, hints } of Object.values(links)) {
+    const place = ["python", "curl"].includes(id) ? "ca.crt" : "trust";
+    assert.ok(hints.join(" ").includes(`https://cam.example:8443/${place}`), id);
+  }
+  for (const { id, text, hints } of Object.values(byId())) assert.ok(!/ca\.crt|\/trust/.test(text + hints.join()), id);
 });
 
 test("whose pages may show it is told, or which setting lets them", () => {

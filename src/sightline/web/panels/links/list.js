@@ -8,10 +8,17 @@ import { linksOf } from "./links.js";
 
 /** @param {string} stream @param {HTMLElement} body */
 export async function listLinks(stream, body) {
-  const session = await whoAmI();
+  const [session, own] = await Promise.all([whoAmI(), ownAuthority()]);
   if (!session) throw new Error("the server does not answer");
-  const place = { origin: location.origin, stream, tokens: session.tokens, origins: session.allowed_origins };
+  const place = { origin: location.origin, stream, tokens: session.tokens, origins: session.allowed_origins, own };
   body.replaceChildren(...linksOf(place).map(row));
+}
+
+/** Whether programs know this address's certificate only if they are told of the server's own authority. */
+async function ownAuthority() {
+  if (location.protocol !== "https:") return false;
+  const answer = await fetch("/api/trust", { cache: "no-store" });
+  return Boolean((await answer.json()).own);
 }
 
 /** @param {import("./links.js").Link} link */
@@ -26,6 +33,6 @@ function row({ id, name, text, hints }) {
   button.prepend(icon("copy"));
   button.append(make("span", { class: "unseen" }, ` ${name}`));
   setUpCopy(button, field);
-  const hint = make("p", { class: "hint", id: `link-${id}-hint` }, hints.join(" "));
+  const hint = make("div", { class: "hints", id: `link-${id}-hint` }, ...hints.map((text) => make("p", { class: "hint" }, text)));
   return make("div", { class: "link" }, make("label", { for: field.id }, name), field, hint, button);
 }
