@@ -53,8 +53,10 @@ async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> N
             await card.get_by_role("button", name="Manage Küche").click()
             own = page.get_by_role("dialog", name="Küche")
             await own.get_by_label("Name").fill("<b>Kitchen</b>")
-            await own.get_by_role("button", name="Rename").click()
+            await own.get_by_label("Group").fill("Inside")
+            await page.keyboard.press("Enter")
             await expect(card.locator("h2")).to_have_text("<b>Kitchen</b>")
+            await expect(page.get_by_role("heading", name="Inside")).to_be_visible()
             viewer = await browser.new_page()
             errors += listen_for_errors(viewer)
             await viewer.goto(f"{server.url}/view/Kuche")
@@ -79,7 +81,7 @@ async def test_a_network_camera_from_its_address_to_its_end(tmp_path: Path) -> N
 
             await more.click()
             await page.get_by_role("button", name="Remove…").click()
-            await expect(page.get_by_role("alert").filter(has_text="can't be undone")).to_be_visible()
+            await expect(page.get_by_role("alert").filter(has_text="recordings stay")).to_be_visible()
             await page.get_by_role("button", name="Remove it").click()
             await expect(card).to_have_count(0)
             assert errors == []

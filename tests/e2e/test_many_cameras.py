@@ -55,7 +55,7 @@ async def test_cameras_are_seen_found_and_arranged_and_fill_a_wall(tmp_path: Pat
         # By a group, and into it by drag
         await page.get_by_role("button", name="Manage cam5").click()
         await page.get_by_label("Group", exact=True).fill("Yard")
-        await page.get_by_role("button", name="Set group").click()
+        await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_role("heading", name="Yard")).to_be_visible()
         await page.get_by_role("button", name="Move cam0").hover()
         await page.mouse.down()

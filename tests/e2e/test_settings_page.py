@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,16 @@ async def test_a_server_is_managed_on_its_page(tmp_path: Path) -> None:
         await expect(log.filter(has_text="is revoked")).to_have_count(1)
         await page.get_by_label("At least").select_option("error")
         await expect(log).to_have_count(0)
+
+        said = [{"number": n, "at": n, "level": "info", "logger": "x", "text": f"line {n}"} for n in range(1, 501)]
+        await page.route("**/api/logs*", lambda route: route.fulfill(json={"lines": said, "next": 500}))
+        await page.reload()
+        await expect(log.first).to_have_text(re.compile("line 1$"))
+        height = "one => one.scrollHeight - one.scrollTop - one.clientHeight"
+        assert await page.locator("#log").evaluate(height) < 1, "the newest line is in sight"
+        await expect(page.locator("#log-about")).to_contain_text("the newest 500 lines")
+        for place in await page.locator("nav a[href^='#']").all():
+            await expect(page.locator(await place.get_attribute("href") or "none")).to_be_visible()
         await page.get_by_role("link", name="All settings").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
         await expect(page.locator("table")).to_contain_text("allowed_origins")

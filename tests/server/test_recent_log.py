@@ -46,6 +46,14 @@ def test_the_oldest_go_and_what_is_older_than_an_hour(recent: RecentLog) -> None
     assert recent.lines()[-1].text == "number 2004"
 
 
+def test_a_warning_stays_however_much_else_is_said(recent: RecentLog) -> None:
+    recent.handle(record("the camera is gone", level=logging.WARNING))
+    for number in range(recent_log.MOST + 5):
+        recent.handle(record("number %d", number))
+    assert [line.text for line in recent.lines(level=logging.WARNING)] == ["the camera is gone"]
+    assert [line.text for line in recent.lines()][:2] == ["the camera is gone", "number 5"]
+
+
 def test_a_stream_is_found_by_name_and_in_words(recent: RecentLog) -> None:
     for message, *words in (
         ("stream %s: pictures come", "door"),

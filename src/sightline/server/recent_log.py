@@ -8,9 +8,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import count
+from operator import attrgetter
 
 MOST = 2000
-"""Lines that are kept."""
+"""Lines that are kept of each kind: warnings and worse, and all others."""
 KEPT_S = 3600.0
 MOST_CHARACTERS = 4000
 """Of a line with its traceback."""
@@ -39,11 +40,12 @@ class LogLine:
 
 
 class RecentLog(logging.Handler):
-    """Keeps the newest lines. For all threads."""
+    """Keeps the newest lines. Many that say what goes well push out no warning. For all threads."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: deque[LogLine] = deque(maxlen=MOST)
+        self._warnings: deque[LogLine] = deque(maxlen=MOST)
+        self._others: deque[LogLine] = deque(maxlen=MOST)
         self._numbers = count(1)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -52,14 +54,15 @@ class RecentLog(logging.Handler):
         words = record.args if isinstance(record.args, tuple) else ()
         last_parts = (word.rpartition("/")[2] for word in words if isinstance(word, str))  # of paths, too
         names = tuple(part for part in last_parts if 0 < len(part) <= MOST_NAME)
-        self._lines.append(LogLine(next(self._numbers), record.created, record.levelno, record.name, text, names))
+        lines = self._warnings if record.levelno >= logging.WARNING else self._others
+        lines.append(LogLine(next(self._numbers), record.created, record.levelno, record.name, text, names))
 
     def lines(self, *, level: int = 0, stream: str | None = None, after: int = 0) -> list[LogLine]:
         """Return lines of the last hour, the oldest first. ``level``: the lowest; ``after``: a number."""
         begin = time.time() - KEPT_S
         self.acquire()
         try:
-            lines = list(self._lines)
+            lines = sorted((*self._warnings, *self._others), key=attrgetter("number"))
         finally:
             self.release()
         return [

@@ -8,7 +8,7 @@ import { setUpLanguage } from "../panels/language.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { showLan } from "../panels/settings/lan.js";
-import { setUpLog } from "../panels/settings/log.js";
+import { setUpLog, showNewest } from "../panels/settings/log.js";
 import { setUpOutputs, showOutputs } from "../panels/settings/outputs.js";
 import { setUpSettings, showSettings } from "../panels/settings/list.js";
 import { setUpDoctor, showServer } from "../panels/settings/server.js";
@@ -39,6 +39,7 @@ async function run() {
   let [there] = await Promise.all([showServer(), setUpTokens(), showShares(), setUpSettings(), showOutputs(), showLan()]);
   setData(document.body, "state", "open");
   byId("parts", HTMLElement).hidden = false; // all at once, or each part would push those below it down
+  showNewest();
   document.getElementById(location.hash.slice(1))?.scrollIntoView({ block: "start" }); // it was hidden until now
   setInterval(async () => {
     if (document.hidden) return;

@@ -16,8 +16,9 @@ export function manageDialog(stats, done) {
   name.field.value = stats.display_name === stats.name ? "" : stats.display_name;
   const group = labelled(t`Group`, { maxlength: "100", autocapitalize: "sentences", placeholder: t`None` });
   group.field.value = stats.group;
-  const setGroup = button(t`Set`, "", () => void act(changeCamera(stats.name, { group: group.field.value.trim() || null })));
-  setGroup.setAttribute("aria-label", t`Set group`);
+  /** @returns {Record<string, string | null>} */
+  const written = () => ({ name: name.field.value.trim() || null, group: group.field.value.trim() || null });
+  const before = written();
   const problem = problemPlace();
   const paused = stats.pulled && stats.state === "paused";
   const deeds = make("div", { class: "deeds" });
@@ -29,12 +30,12 @@ export function manageDialog(stats, done) {
     deeds.append(make("p", { class: "hint" }, t`The server's settings name this camera, so it is removed there.`));
   } else deeds.append(button(t`Remove…`, "danger", confirm));
   const parts = [
-    make("div", { class: "with-button" }, name.row, button(t`Rename`, "main")),
-    make("div", { class: "with-button" }, group.row, setGroup),
+    name.row,
+    group.row,
     make("p", { class: "hint" }, t`Links and rules go by “${stats.name}”, which stays.`),
     problem.element,
     deeds,
-    make("div", { class: "actions" }, button(t`Close`, "", () => close())),
+    make("div", { class: "actions" }, button(t`Close`, "", () => close()), button(t`Save`, "main")),
   ];
   const { form, close } = openDialog(stats.display_name, ...parts);
 
@@ -56,14 +57,16 @@ export function manageDialog(stats, done) {
 
   function confirm() {
     const last = button(t`Remove it`, "danger", () => void act(removeCamera(stats.name)));
-    const words = t`This ends the stream and deletes its address, zones, lines and rules with their counts. Its events and pictures stay until they are too old. It can't be undone.`;
+    const words = t`This ends the stream and deletes its address, zones, lines and rules with their counts. Its events, pictures and recordings stay until they are too old. It can't be undone.`;
     deeds.replaceChildren(make("p", { role: "alert" }, words.replace(/\s+/g, " ")), last);
     last.focus();
   }
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    void act(changeCamera(stats.name, { name: name.field.value.trim() || null }));
+    const changed = Object.entries(written()).filter(([key, text]) => text !== before[key]);
+    if (changed.length) void act(changeCamera(stats.name, Object.fromEntries(changed)));
+    else close();
   });
 }
 

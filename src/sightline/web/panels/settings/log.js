@@ -56,8 +56,19 @@ async function more() {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   list.append(...body.lines.map(row));
   while (list.childElementCount > MOST) list.firstElementChild?.remove();
-  setText(about, list.childElementCount ? "" : t`Nothing of that was logged in the last hour.`);
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  setText(about, told(list.childElementCount));
+  if (atEnd) showNewest();
+}
+
+/** The newest line is in sight from the start: while the page was hidden, the list had no height. */
+export function showNewest() {
+  list.scrollTop = list.scrollHeight;
+}
+
+/** @param {number} lines */
+function told(lines) {
+  if (!lines) return t`Nothing of that was logged in the last hour.`;
+  return lines < MOST ? "" : t`These are the newest ${MOST} lines. The choices above lead to earlier ones.`;
 }
 
 /** @param {import("../../wire/manage.js").Line} line */

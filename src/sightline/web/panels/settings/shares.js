@@ -20,7 +20,7 @@ export async function showShares() {
   if (!newest.takes(asked)) return;
   if (refused) return setText(problem, why(refused));
   rows.show(body.shares);
-  byId("shares", HTMLElement).hidden = !body.shares.length;
+  setText(byId("shares-about", HTMLElement), body.shares.length ? "" : t`There is none yet.`);
 }
 
 /** @param {import("../../wire/shares.js").Share} share */
@@ -37,7 +37,7 @@ function row({ id, stream, from, to, export: file, ends_at, path }) {
     setText(problem, refused ? why(refused) : "");
     newest.changed();
     await showShares();
-    (byId("shares", HTMLElement).hidden ? byId("tokens-title", HTMLElement) : byId("shares-title", HTMLElement)).focus();
+    byId("shares-title", HTMLElement).focus();
   });
   return make("li", { "data-share": id }, make("p", {}, link), make("p", { class: "hint" }, times), make("div", { class: "deeds" }, button));
 }
