@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import resource
 import struct
@@ -208,6 +209,27 @@ def test_a_video_that_nobody_watches_keeps_its_pace_and_goes_on_from_any_frame(t
     fresh = [number_of(shot.image) for shot in rest if shot.fresh]
     assert fresh == list(range(fresh[0], 120)), "every frame from here on"
     assert fresh[0] <= 66
+
+
+@pytest.mark.parametrize("watched_from", range(94, 104))
+def test_a_video_keeps_its_pace_however_far_apart_its_key_frames_are(
+    watched_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder gives pictures late. Those of an earlier key frame are no jump back, after which one has to wait."""
+    monkeypatch.setattr("sightline.sources._packets.IDLE_S", 0.0)  # as if each key frame came a second after the last
+    clip = write_clip(tmp_path / "clip.mp4", [numbered(i) for i in range(150)], key_every=50)
+    with open_source(str(clip)) as source:
+        found = []
+        for shot in source:
+            found.append(shot)
+            source.idle = 5 <= len(found) < watched_from
+    steps = [later.timestamp - shot.timestamp for shot, later in itertools.pairwise(found)]
+    assert 0 < min(steps)
+    assert max(steps) < 0.5
+    assert found[-1].timestamp == pytest.approx(149 / 25, abs=0.3)
+    fresh = [number_of(shot.image) for shot in found[watched_from:] if shot.fresh]
+    assert fresh == list(range(fresh[0], 150))
+    assert 94 <= fresh[0] <= 106
 
 
 @pytest.mark.parametrize("name", list(BOMBS))

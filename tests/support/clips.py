@@ -40,7 +40,9 @@ def moving(number: int, width: int = 160, height: int = 120) -> Image:
     return image
 
 
-def write_clip(path: Path, images: Iterable[Image], *, times: Iterable[float] | None = None, fps: int = 25) -> Path:
+def write_clip(
+    path: Path, images: Iterable[Image], *, times: Iterable[float] | None = None, fps: int = 25, key_every: int = 250
+) -> Path:
     """Write an H.264 clip whose frames stand at ``times`` (seconds), or at ``fps``."""
     images = list(images)
     stamps = [i / fps for i in range(len(images))] if times is None else list(times)
@@ -49,6 +51,7 @@ def write_clip(path: Path, images: Iterable[Image], *, times: Iterable[float] | 
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = CLOCK
+        stream.codec_context.gop_size = key_every
         for image, at in zip(images, stamps, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = round(at / CLOCK), CLOCK

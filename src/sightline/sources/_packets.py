@@ -111,6 +111,10 @@ class Decoding:
         self._kept: list[Packet[VideoStream]] = []
         self._bytes = 0
         self._decoded_at = -IDLE_S
+        self._now: float | None = None
+        """Time of the newest packet."""
+        self._since: int | None = None
+        """Time of the newest key frame, if packets before it were left out: no earlier frame is wanted any more."""
         self._broken = False
         """Whether packets before the next key frame can't be decoded."""
         self._awaited = Awaited(lose)
@@ -118,14 +122,17 @@ class Decoding:
         """Times of packets of which a part is missing, as their container says."""
 
     def pictures(self, packet: Packet[VideoStream], *, idle: bool) -> Iterator[Decoded]:
-        """Yield what comes of a packet: while idle, something for each. Raises as ``decode`` does."""
+        """Yield what comes of a packet: while idle, something for each, at its time. Raises as ``decode`` does."""
         frames = self.decode(packet, idle=idle)
-        if idle and not frames and packet.pts is not None and packet.time_base is not None:
-            yield Decoded(packet.pts * float(packet.time_base), None, False, packet.pts)
+        if packet.pts is not None and packet.time_base is not None:
+            self._now = packet.pts * float(packet.time_base)
+            if idle and not frames:
+                yield Decoded(self._now, None, False, packet.pts)
         for frame in frames:
             cut = frame.pts in self._cut
             self._cut = {pts for pts in self._cut if frame.pts is None or pts > frame.pts}
-            yield Decoded(frame.time, frame, not idle, frame.pts, frame.is_corrupt or cut)
+            at = self._now if idle else frame.time  # while idle it may be an earlier key frame
+            yield Decoded(at, frame, not idle, frame.pts, frame.is_corrupt or cut)
 
     def decode(self, packet: Packet[VideoStream], *, idle: bool) -> list[VideoFrame]:
         """Decode a packet's frames, none if it is skipped. Raises av.FFmpegError for damaged data.
@@ -134,6 +141,8 @@ class Decoding:
         """
         import av
 
+        if packet.is_keyframe:
+            self._since = packet.pts if idle or self._kept or self._broken else None
         if packet.is_keyframe or not packet.size:  # the empty packet at the end flushes the decoder
             self._keep_none(broken=False)
         if idle and packet.size and (not packet.is_keyframe or time.monotonic() - self._decoded_at < IDLE_S):
@@ -158,7 +167,10 @@ class Decoding:
         frames = packet.decode()
         for frame in frames:
             self._awaited.came(frame.pts)
-        return frames
+        return frames if idle else [frame for frame in frames if not self._is_over(frame)]
+
+    def _is_over(self, frame: VideoFrame) -> bool:
+        return self._since is not None and frame.pts is not None and frame.pts < self._since
 
     def end(self) -> None:
         """Count the packets of which no picture will come any more."""
