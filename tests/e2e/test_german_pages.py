@@ -135,6 +135,20 @@ async def test_axe_finds_nothing_in_german(server: Running, german: BrowserConte
     await page.close()
 
 
+async def test_a_wall_says_in_german_why_there_is_no_picture(server: Running, german: BrowserContext) -> None:
+    source = "rtsp://127.0.0.1:9/1"
+    for name in ("fern", "stumm"):
+        assert (await server.http.post("/api/streams", json={"id": name, "source": source})).status_code == 201
+    assert (await server.http.patch("/api/streams/stumm", json={"paused": True})).status_code == 200
+    page = await german.new_page()
+    await page.goto(f"{server.url}/wall?streams=fern,stumm,nie")
+    for name, said in (("fern", "verbindet neu"), ("stumm", "pausiert"), ("nie", "kein solcher Stream")):
+        await expect(page.locator(f'[data-stream="{name}"] .tile-state')).to_have_text(said)
+    for name in ("fern", "stumm"):
+        assert (await server.http.delete(f"/api/streams/{name}")).status_code == 204
+    await page.close()
+
+
 async def test_what_was_chosen_is_remembered(server: Running, german: BrowserContext) -> None:
     page = await german.new_page()
     add = page.locator("#add-camera:not([hidden])")  # by its script, so the choice has its own as well

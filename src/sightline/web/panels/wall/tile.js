@@ -4,7 +4,7 @@ import { make, setData, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 
 /** @type {Record<string, string>} */
-const STATES = { waiting: t`the camera is off`, reconnecting: "reconnecting", paused: "paused", missing: t`no such stream` };
+const STATES = { waiting: t`the camera is off`, reconnecting: t`reconnecting`, paused: t`paused`, missing: t`no such stream` };
 
 export class Tile {
   element;
