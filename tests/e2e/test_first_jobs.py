@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,3 +192,35 @@ async def test_a_second_viewer_on_a_phone_in_3(
     assert person.did == 3
     await phone.close()
     await person.page.close()
+
+
+async def test_what_is_copied_for_programs_runs_as_it_stands(
+    server: tuple[Running, str], admin: BrowserContext, tmp_path: Path
+) -> None:
+    """With a token in its place, and beside the certificate that the page says where to get."""
+    running, token = server
+    await running.http.post("/api/streams", json={"id": "Street", "source": "synthetic:street"})
+    page = (await start(admin, running)).page
+    await page.goto(f"{running.url}/view/Street")
+    await page.locator("#links > summary").click()
+    for name in ("curl", "python"):
+        link = page.locator(f".link:has(#link-{name})")
+        await expect(link).to_contain_text(f"sightline-ca.crt beside it: get it once from {running.url}/ca.crt")
+        (tmp_path / name).write_text((await link.locator("textarea").input_value()).replace("TOKEN", token))
+    await page.close()
+    (tmp_path / "sightline-ca.crt").write_bytes((await running.http.get("/ca.crt")).content)
+    python = await program(tmp_path, sys.executable, "-u", "python")
+    assert python.stdout is not None
+    assert b"[" in await python.stdout.readline()
+    python.terminate()
+    await python.communicate()
+    curl = await program(tmp_path, "sh", "curl")
+    said, _ = await curl.communicate()
+    assert curl.returncode == 0, said
+    assert (tmp_path / "Street.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+async def program(folder: Path, *command: str) -> asyncio.subprocess.Process:
+    """Something that runs there; what it says comes by its output."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
