@@ -140,6 +140,19 @@ async def test_the_service_worker_is_told_the_words_that_a_person_reads(server: 
     assert "sha256-" in away.headers["content-security-policy"]
 
 
+async def test_an_installed_page_has_a_german_name_for_what_it_offers(server: Running) -> None:
+    english, german = [
+        (await server.http.get(assets.address(assets.MANIFEST, code))).json() for code in (assets.ENGLISH, "de")
+    ]
+    assert german["lang"] == "de"
+    assert [one["name"] for one in german["shortcuts"]] == ["Kamera dieses Geräts nutzen", "Monitorwand", "Ereignisse"]
+    assert {key for key in english if english[key] != german[key]} == {"lang", "description", "shortcuts"}
+    answer = await server.http.get(assets.address(assets.MANIFEST, "de"), headers={"Accept-Encoding": "identity"})
+    assert answer.headers["content-type"] == "application/manifest+json"
+    page = await server.http.get("/", headers=GERMAN)
+    assert assets.address(assets.MANIFEST, "de") in page.text
+
+
 async def test_a_page_of_an_error_is_german(server: Running) -> None:
     page = await server.http.get("/view/a b", headers=HTML | GERMAN)
     assert "Diese Seite lässt sich nicht zeigen" in page.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sightline.server import languages, pages
+from sightline.server import assets, languages, pages
 from support.scripts import WEB, Text, scripts, texts
 
 PLURAL = re.compile(r"\bplural\((?:[^()\"`;]|\((?:[^()]|\([^()]*\))*\))*,\s*$")
@@ -17,6 +17,9 @@ def spoken() -> dict[str, str]:
         if path.name not in pages.DOCUMENTS:
             for key in languages.texts(pages.whole(path.name)):
                 found.setdefault(key, f"pages/{path.name}")
+    manifest = assets.manifest({})
+    for key in (manifest["description"], *(one["name"] for one in manifest["shortcuts"])):
+        found.setdefault(key, assets.MANIFEST)
     for path in scripts():
         source = path.read_text("utf-8")
         said = texts(source, str(path.relative_to(WEB)))

@@ -10,6 +10,7 @@ import re
 import stat
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -36,6 +37,8 @@ LANGUAGES = "languages"
 LANGUAGE = "lib/language.js"
 PARTS = {LANGUAGE: ("language", "words", "classes", "said"), "lib/language-admin.js": ("admin",)}
 """The scripts that differ between languages: in the folder ``de`` each is these parts of German's file."""
+MANIFEST = "icons/manifest.webmanifest"
+"""What is shown of an installed page outside it, so it differs, too."""
 COMMENTS = {
     ".js": re.compile(r"/\*\*(?:[^*]|\*(?!/))*\*/|^[ \t]*//.*$", re.M),
     ".css": re.compile(r"/\*(?:[^*]|\*(?!/))*\*/"),
@@ -62,14 +65,14 @@ def address(name: str, language: str = ENGLISH) -> str:
 
 
 def _plain(path: str) -> tuple[str, str]:
-    """Name of a file of ``web`` without the folder of a language, and the script that a language's file stands for.
+    """Name of a file of ``web`` without the folder of a language, and the file that a language's own stands for.
 
     A language has the same files as English.
     """
     code, _, rest = path.partition("/")
     if not re.fullmatch("[a-z]{2}", code) or not (WEB / LANGUAGES / f"{code}.json").is_file():
         return path, LANGUAGE
-    return (f"{LANGUAGES}/{code}.json", rest) if rest in PARTS else (rest, LANGUAGE)
+    return (f"{LANGUAGES}/{code}.json", rest) if rest in (*PARTS, MANIFEST) else (rest, LANGUAGE)
 
 
 @cache
@@ -123,16 +126,24 @@ class Assets(StaticFiles):
         headers = {"Content-Encoding": "gzip", "ETag": f'"{version()}-gzip"'}
         if not takes:
             data, headers = await run_in_threadpool(gzip.decompress, data), {"ETag": f'"{version()}"'}
-        kind = "text/javascript" if language else FileResponse(file).media_type
+        kind = FileResponse(script if language else file).media_type
         response = Response(data, headers=headers, media_type=kind)
         return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, asked) else response
+
+
+def manifest(words: dict[str, str]) -> dict[str, Any]:
+    """What browsers read of an installed page, in these words."""
+    found: dict[str, Any] = json.loads((WEB / MANIFEST).read_text("utf-8"))
+    for one in (found, *found["shortcuts"]):
+        one |= {key: words.get(one[key], one[key]) for key in ("name", "description") if key in one}
+    return found
 
 
 @cache
 def packed(path: Path, script: str = LANGUAGE) -> bytes:
     """A file as it is sent. Our own scripts and styles go without comments, but with every line where it was.
 
-    Of a language's file the parts are sent that ``script`` has.
+    Of a language's file the parts are sent that ``script`` has, or the manifest in its words.
     """
     stored = Path(f"{path}{STORED}")
     if stored.is_file():
@@ -140,8 +151,10 @@ def packed(path: Path, script: str = LANGUAGE) -> bytes:
     data = path.read_bytes()
     if path.parent == WEB / LANGUAGES:
         language = json.loads(data)
-        parts = {name: language[name] for name in PARTS[script] if name in language}
+        parts = {name: language[name] for name in PARTS.get(script, ()) if name in language}
         data = b"export default " + json.dumps(parts, ensure_ascii=False).encode()
+        if script == MANIFEST:
+            data = json.dumps(manifest(language["words"]) | {"lang": path.stem}, ensure_ascii=False).encode()
     if path.suffix in COMMENTS and WEB / "vendor" not in path.parents:
         data = COMMENTS[path.suffix].sub(lambda comment: "\n" * comment[0].count("\n"), data.decode()).encode()
     return gzip.compress(data, 9 if len(data) < LARGE else 6, mtime=0)
