@@ -113,11 +113,14 @@ async def test_a_camera_that_is_found_comes_with_the_stream_that_is_enough_in_7(
         camera.rtsp = rtsp.url
         person = await start(admin, server[0])
         found = {"name": "<i>Gate</i>", "kind": "onvif", "address": camera.url, "hardware": "IPC-1"}
-        await person.page.route("**/api/sources/find", lambda route: route.fulfill(json={"devices": [found]}))
+        other = {"name": "Hall", "kind": "rtsp", "address": "rtsp://192.0.2.1/1", "hardware": ""}
+        await person.page.route("**/api/sources/find", lambda route: route.fulfill(json={"devices": [found, other]}))
         await person.press("Add a camera")
         await person.press("A network camera")
         await person.press("Find cameras")
         dialog = person.page.get_by_role("dialog", name="Add a network camera")
+        await dialog.get_by_role("button", name="Hall").click()  # by mistake, so that it does not count
+        await expect(dialog.get_by_label("Address")).to_have_value(other["address"])
         one = dialog.get_by_role("button", name="<i>Gate</i>")
         await one.click()
         await expect(dialog.get_by_role("alert")).to_contain_text("check user and password")

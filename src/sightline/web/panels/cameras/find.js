@@ -20,6 +20,8 @@ export function findPart(part, name, form) {
   const streams = make("select", { id });
   const choice = make("div", { hidden: "" }, make("label", { for: id }, t`Stream`), streams);
   const finder = button(t`Find cameras`, "", look);
+  /** What the field for the name has if nobody wrote another one. */
+  let proposed = "";
   const element = make("div", { class: "finding" }, finder, list, choice);
 
   async function look() {
@@ -50,7 +52,7 @@ export function findPart(part, name, form) {
     for (const one of list.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one === chosen));
     part.forget();
     choice.hidden = true;
-    name.value ||= device.name;
+    if (name.value === proposed) name.value = proposed = device.name;
     if (device.kind === "rtsp") {
       part.address.field.value = device.address;
       return;
