@@ -20,6 +20,7 @@ from sightline.core.errors import ConfigError
 from sightline.security import authority, tls
 from sightline.security.authority import Own
 from sightline.security.tls import Given
+from support.streams import until
 
 LOCAL = "127.0.0.1"
 
@@ -199,10 +200,78 @@ async def test_the_operators_own_certificate_is_taken_anew_when_it_changes(tmp_p
     assert given.authority is None
 
 
-def test_files_that_are_no_certificate_are_named(tmp_path: Path) -> None:
+def site(folder: Path) -> tuple[Path, Path]:
+    """An operator's certificate and key."""
+    own = Own(folder)
+    own.renew()
+    return own.files
+
+
+class Watched(Given):
+    """An operator's certificate, with the number of times that it was looked at."""
+
+    looks = 0
+
+    def renew(self) -> bool:
+        self.looks += 1
+        return super().renew()
+
+
+async def test_one_that_is_replaced_by_half_costs_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tls, "LOOK_S", 0.01)
+    caplog.set_level("INFO", "sightline")
+    (chain, key), (new_chain, new_key) = site(tmp_path / "one"), site(tmp_path / "two")
+    old, new = strict(tmp_path / "one" / "ca.crt"), strict(tmp_path / "two" / "ca.crt")
+    given = Watched(chain, key)
+    context = given.context()
+    keeping = asyncio.create_task(given.keep(context))
+    try:
+        new_chain.replace(chain)
+        await until(lambda: "the key is another certificate's" in caplog.text)
+        await shown(context, old, LOCAL)
+        key.unlink()
+        await until(lambda: "expected the file of a certificate" in caplog.text)
+        looks = given.looks
+        await until(lambda: given.looks > looks + 3)
+        told = [record.message for record in caplog.records if record.levelname == "ERROR"]
+        assert len(told) == 2, "each trouble is told once"
+        await shown(context, old, LOCAL)
+        new_key.replace(key)
+        await until(lambda: "the certificate was renewed" in caplog.text)
+        await shown(context, new, LOCAL)
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("which", "says"),
+    [
+        (("key", "chain"), "the first has no certificate"),
+        (("chain", "chain"), "the second has no private key"),
+        (("chain", "other"), "the key is another certificate's"),
+        (("chain", "hidden"), "the key is encrypted"),  # OpenSSL would ask for it at the terminal
+        (("junk", "key"), "the first has no certificate"),
+        (("broken", "key"), "expected PEM files"),
+    ],
+)
+def test_files_that_do_not_serve_are_told_apart(which: tuple[str, str], says: str, tmp_path: Path) -> None:
+    chain, key = site(tmp_path / "one")
+    files = {"chain": chain, "key": key, "other": site(tmp_path / "two")[1]}
+    made = serialization.load_pem_private_key(key.read_bytes(), None)
+    lock = serialization.BestAvailableEncryption(b"secret")
+    hidden = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
+    broken = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
+    for name, data in (("hidden", hidden), ("junk", b"nonsense"), ("broken", broken)):
+        files[name] = tmp_path / name
+        files[name].write_bytes(data)
+    first, second = (files[name] for name in which)
+    with pytest.raises(ConfigError, match=says):
+        Given(first, second).context()
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected the file of a certificate"):
         Given(tmp_path / "absent.crt", tmp_path / "absent.key")
-    (tmp_path / "site.crt").write_text("nonsense")
-    (tmp_path / "site.key").write_text("nonsense")
-    with pytest.raises(ConfigError, match="expected PEM files"):
-        Given(tmp_path / "site.crt", tmp_path / "site.key").context()

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 10.0
 """Seconds between checks of addresses, dates and files."""
+CERTIFICATE, KEY = b"CERTIFICATE-----", b"PRIVATE KEY-----"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -69,12 +70,25 @@ class Certificate(ABC):
         """The certificate chain, with the server's own first, and the key."""
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Present the current certificate to new connections. Raises ConfigError."""
+        """Present the current certificate to new connections. Raises ConfigError, and leaves the context as it was."""
         chain, key = self.files
+        what = f"certificate {chain} with key {key}"
+
+        def encrypted() -> str:
+            raise ConfigError(f"{what}: the key is encrypted; expected one without a passphrase (openssl pkey)")
+
         try:
-            context.load_cert_chain(chain, key)
-        except (OSError, ssl.SSLError) as e:
-            raise ConfigError(f"certificate {chain} with key {key}: {e.strerror or e}; expected PEM files") from None
+            if CERTIFICATE not in chain.read_bytes():
+                raise ConfigError(f"{what}: the first has no certificate; expected PEM files")
+            if KEY not in key.read_bytes():
+                raise ConfigError(f"{what}: the second has no private key; expected PEM files")
+            # One that does not fit takes the key from a context, so it is tried with another.
+            for tried in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+                tried.load_cert_chain(chain, key, encrypted)
+        except OSError as e:  # SSLError is one
+            other = isinstance(e, ssl.SSLError) and e.reason == "KEY_VALUES_MISMATCH"
+            why = "the key is another certificate's than the first one's" if other else e.strerror or e
+            raise ConfigError(f"{what}: {why}; expected PEM files") from None
 
     def context(self) -> ssl.SSLContext:
         """TLS context for servers. Raises ConfigError."""
@@ -86,14 +100,18 @@ class Certificate(ABC):
 
     async def keep(self, context: ssl.SSLContext) -> None:
         """Keep the certificate current. Runs until cancelled."""
+        trouble = ""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 if await asyncio.to_thread(self.renew):
                     self.load(context)
                     log.info("the certificate was renewed")
+                trouble = ""
             except (ConfigError, OSError) as e:  # the current certificate still serves
-                log.error("the certificate can't be renewed: %s", e)
+                if trouble != str(e):
+                    log.error("the certificate can't be renewed: %s", e)
+                trouble = str(e)
 
 
 class Given(Certificate):
@@ -112,8 +130,8 @@ class Given(Certificate):
         before, self._seen = self._seen, self._stamps()
         return before != self._seen
 
-    def _stamps(self) -> list[int]:
-        try:
-            return [file.stat().st_mtime_ns for file in self._files]
+    def _stamps(self) -> list[tuple[int, int]]:
+        try:  # the second changes with the rights
+            return [(found.st_mtime_ns, found.st_ctime_ns) for found in (file.stat() for file in self._files)]
         except OSError as e:
             raise ConfigError(f"{e.filename}: {e.strerror}; expected the file of a certificate or key") from None
