@@ -209,6 +209,32 @@ async def test_a_broker_that_is_down_and_restarted_is_told_all_again(tmp_path: P
             await ha.until_state("sightline/$availability", "offline")
 
 
+@pytest.mark.parametrize(
+    ("rights", "lost"),
+    [
+        ("topic readwrite homeassistant/#\ntopic write sightline/#\n", "sightline/$self/#"),
+        ("topic readwrite sightline/#\n", CONFIG),
+    ],
+)
+async def test_a_broker_that_silently_refuses_is_told(
+    rights: str, lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(home_assistant, "WAIT_S", 0.5)
+    port = free_port()
+    why = f"what is sent to {lost} does not come back: expected a user who may write and read there"
+    async with broker(tmp_path, port, rights=rights), told(port) as (hub, only):
+        hub.take("door", Recorder())
+        await until(lambda: only.trouble == why)
+        await until(lambda: why in caplog.text)
+    async with broker(tmp_path, port), told(port) as (hub, only), listening(port) as ha:
+        hub.take("door", Recorder())
+        await ha.until(lambda: CONFIG in ha.kept)
+        before = len(ha.of(CONFIG))
+        await ha.say("homeassistant/status", "online")  # all is sent again, after the least time for that
+        await ha.until(lambda: len(ha.of(CONFIG)) > before)
+        assert only.trouble is None
+
+
 async def test_without_control_nothing_can_be_set(tmp_path: Path) -> None:
     port = free_port()
     async with broker(tmp_path, port), listening(port) as ha, told(port) as (hub, only):
@@ -253,7 +279,7 @@ async def test_devices_of_streams_that_are_no_more_are_removed_and_those_of_othe
     "answer", [None, b"HTTP/1.1 400 no\r\n\r\n", b"\x20\x02\x00\x05", b"\x20\xff\xff\xff\xff\x01", b"\x20\x02\x00\x00"]
 )
 async def test_a_broker_that_is_none_costs_nothing_but_its_own_line(
-    answer: bytes | None, monkeypatch: pytest.MonkeyPatch
+    answer: bytes | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(mqtt, "ANSWER_S", 0.3)
     monkeypatch.setattr(home_assistant, "WAIT_S", 0.3)  # the last one accepts, and says nothing more
@@ -277,6 +303,7 @@ async def test_a_broker_that_is_none_costs_nothing_but_its_own_line(
         await until(lambda: only.trouble is not None)
         stream.emit(event(1))
         await until(lambda: len(visits) > 1)
+        assert len([one for one in caplog.records if one.levelname != "INFO"]) == 1
         for task in visits:
             task.cancel()
         await asyncio.gather(*visits, return_exceptions=True)

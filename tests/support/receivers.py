@@ -107,13 +107,16 @@ async def answering(port: int) -> None:
 
 
 @asynccontextmanager
-async def broker(folder: Path, port: int) -> AsyncGenerator[None]:
-    """A real mosquitto."""
+async def broker(folder: Path, port: int, *, rights: str = "") -> AsyncGenerator[None]:
+    """A real mosquitto. ``rights`` are the lines of its access control list; without any everybody may do all."""
     path = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/opt/homebrew/sbin")
     if path is None:
         pytest.skip("no mosquitto: make broker installs it")
     conf = folder / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    acl = folder / "acl"
+    acl.write_text(rights)
+    limits = f"user root\nacl_file {acl}\n" if rights else ""  # another user could not read the file
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{limits}")
     process = await asyncio.create_subprocess_exec(path, "-c", str(conf), stderr=asyncio.subprocess.DEVNULL)
     try:
         await answering(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """Time for a broker to answer."""
+QUIET = logging.getLogger(f"{__name__}.aiomqtt")
+"""Gets aiomqtt's lines about each try that fails. It raises that as well, and it is said once."""
+QUIET.setLevel(logging.CRITICAL)
 BOUND = {"password": ("host", "port", "tls")}
 """Another machine would learn the password, or whoever listens."""
 
@@ -152,6 +156,7 @@ class MqttOutput(Output):
             tls_context=ssl.create_default_context() if given.tls else None,
             will=will,
             timeout=ANSWER_S,
+            logger=QUIET,
             max_queued_incoming_messages=256,
         )
 

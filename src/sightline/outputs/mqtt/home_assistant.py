@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sightline.core.backoff import Backoff
-from sightline.core.errors import FAULTS, cancelled, told
+from sightline.core.errors import FAULTS, SinkError, cancelled, told
 from sightline.core.events import Event
 from sightline.core.fence import Fence
 from sightline.core.mailbox import Mailbox
@@ -65,7 +65,7 @@ class HomeAssistant:
         drawing: Drawing | None,
     ) -> None:
         """``connect``: makes a client with this last will. ``drawing``: makes JPEGs of pictures that came as pixels."""
-        self.trouble: str | None = None
+        self._trouble: str | None = None
         """Why Home Assistant is told nothing at the moment; None if it is."""
         self.names = NodeNames(settings.node, settings.discovery_prefix)
         self.commands = Commands(self.names, hub, settings.stream)
@@ -80,6 +80,11 @@ class HomeAssistant:
         self._happenings = Happenings(self.names, hub, self._publish)
         self._forget()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why Home Assistant does not have what it should have; None if it does."""
+        return self._trouble or self._refused
+
     async def run(self) -> None:
         """Connect, and again after each loss, until cancelled or the hub is closed."""
         backoff = Backoff(0.5, 30.0, jitter=0.2)
@@ -89,10 +94,10 @@ class HomeAssistant:
             except FAULTS as e:  # a broker may send what no library expects
                 if cancelled(e):
                     raise
-                if self.trouble is None and self._hub.stopping is None:
+                if self._trouble is None and self._hub.stopping is None:
                     backoff.reset()  # it worked until now
                     log.warning("home assistant at %s: %s; it is tried again", self._settings.host, told(e))
-                self.trouble = told(e)
+                self._trouble = told(e)
             again_at = time.monotonic() + backoff.wait_s()
             while self._hub.stopping is None and time.monotonic() < again_at:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.1)
@@ -111,6 +116,12 @@ class HomeAssistant:
         self._absent: dict[str, float] = {}
         """Since when there is no such stream."""
         self._ask_again = False
+        self._device: tuple[str, float] | None = None
+        """The first device's topic, and when it was sent."""
+        self._came_back = False
+        """Whether the broker has sent any device back."""
+        self._refused: str | None = None
+        """Why devices do not reach Home Assistant; None if they do."""
 
     async def _serve(self) -> None:
         """Serve over one connection until it ends."""
@@ -158,6 +169,8 @@ class HomeAssistant:
             elif topic.startswith(f"{self.names.prefix}/"):
                 if not ready.is_set():
                     self._kept.found(topic, payload)
+                else:
+                    self._came_back, self._refused = True, None
             else:
                 self.commands.take(topic, payload, retained=message.retain)
         raise aiomqtt.MqttError("the broker ended the connection")
@@ -165,12 +178,15 @@ class HomeAssistant:
     # What Home Assistant is told
 
     async def _tell(self, ready: asyncio.Event) -> None:
-        """Tell how the streams stand, whenever that changes."""
-        async with asyncio.timeout(WAIT_S):
-            await ready.wait()
+        """Tell how the streams stand, whenever that changes. Raises SinkError where the broker does not let us."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await ready.wait()
+        except TimeoutError:
+            raise SinkError(_lost(self.names.topic("$self", "#"))) from None
         for stream in self._kept.devices:
             self._views.recall(stream, self._kept.names_of(stream))
-        self.trouble = None
+        self._trouble = None
         await self._send(self.names.availability, b"online")
         log.info("home assistant is told by the broker at %s", self._settings.host)
         while True:
@@ -180,6 +196,7 @@ class HomeAssistant:
             for name in there:
                 await self._tell_stream(name)
             await self._remove_absent(there)
+            self._look_for_device()
             await asyncio.sleep(TICK_S)
 
     async def _look_at_models(self) -> None:
@@ -187,6 +204,13 @@ class HomeAssistant:
             self._models_at = time.monotonic()
             offers = await asyncio.to_thread(self._hub.model_switch.offers.all)
             self._views.models = tuple(offer.name for offer in offers if not offer.reason)
+
+    def _look_for_device(self) -> None:
+        """Say where no device has come back."""
+        if self._came_back or self._refused or self._device is None or time.monotonic() - self._device[1] < WAIT_S:
+            return
+        self._refused = _lost(self._device[0])
+        log.warning("home assistant at %s: %s", self._settings.host, self._refused)
 
     def _begin_again(self) -> None:
         """Tell everything anew where Home Assistant has just started."""
@@ -211,6 +235,7 @@ class HomeAssistant:
             for old in self._kept.topics(name, components):
                 await self._send(old, b"")
         await self._send(topic, msgspec.json.encode(payload))
+        self._device = self._device or (topic, time.monotonic())
         self._kept.devices[name] = components
         for entity in now:
             if entity.state is not None:
@@ -264,3 +289,8 @@ class HomeAssistant:
         if self._client is None:
             raise aiomqtt.MqttError("there is no connection")
         await self._client.publish(topic, payload, qos=self._settings.qos, retain=retain, timeout=WAIT_S)
+
+
+def _lost(topic: str) -> str:
+    """Words for what a broker has lost. By MQTT it need not say that it refuses somebody something."""
+    return f"what is sent to {topic} does not come back: expected a user who may write and read there"
