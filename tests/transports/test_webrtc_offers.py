@@ -144,6 +144,35 @@ async def test_an_offer_whose_media_have_no_transport_is_refused(server: Running
     assert "Traceback" not in "".join(server.log)
 
 
+@pytest.mark.parametrize(
+    ("way", "direction", "why"),
+    [
+        ("whip", "recvonly", "is recvonly: expected sendonly; /whep is for viewers"),
+        ("whip", "inactive", "is inactive: expected sendonly"),
+        ("whep", "sendonly", "is sendonly: expected recvonly; /whip is for cameras"),
+        ("whip", "sendrecv", ""),
+        ("whep", "sendrecv", ""),
+    ],
+)
+async def test_a_camera_at_the_viewers_address_is_told(server: Running, way: str, direction: str, why: str) -> None:
+    """It would be connected, and nothing would ever come."""
+    offered = offers.OBS.replace("sendonly", direction)
+    answer = await server.http.post(f"/{way}/other", content=offered, headers=SDP)
+    assert answer.status_code == (400 if why else 201), answer.text
+    assert why in answer.text
+    if not why:
+        await server.http.delete(answer.headers["location"])
+
+
+@pytest.mark.parametrize("of_all", ["", "a=sendonly\n"])
+async def test_an_offer_may_name_no_direction(server: Running, of_all: str) -> None:
+    offered = offers.OBS.replace("a=sendonly\n", "").replace("t=0 0\n", f"t=0 0\n{of_all}")
+    answer = await server.http.post("/whip/plain", content=offered, headers=SDP)
+    assert answer.status_code == 201, answer.text
+    assert "a=recvonly" in answer.text[answer.text.index("m=video") :]
+    await server.http.delete(answer.headers["location"])
+
+
 async def test_sound_that_comes_along_is_declined(server: Running) -> None:
     async with remote() as one, viewer(server, "loud") as watcher:
         one.connection.addTransceiver("audio", "sendonly")  # first, as OBS has it: its transport carries all

@@ -64,7 +64,7 @@ def test_any_message_is_understood_or_refused(text: str) -> None:
 def test_names_that_only_mdns_knows_are_not_looked_up() -> None:
     lines = ["v=0", "m=video 9 X 96", "a=candidate:1 1 udp 1 abc.local 9 typ host", "a=candidate:1 1 tcp 1 10.0.0.1 9"]
     lines += ["a=candidate:2 1 UDP 1 10.0.0.1 9 typ host", "a=end-of-candidates"]
-    assert clean("\n".join(lines)).split("\r\n") == [*lines[:2], lines[4], ""]
+    assert clean("\n".join(lines)).split("\r\n") == [*lines[:2], lines[4], "a=sendrecv", ""]
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(-(2**20), 2**30), max_size=30))

@@ -68,6 +68,7 @@ RECEIVE_WINDOW = 1024 * 1024
 """aiortc's receive window in bytes, from which the bytes that it holds are computed."""
 
 
+_DIRECTION = re.compile(r"(?m)^a=(sendrecv|sendonly|recvonly|inactive)\s*$")
 _RTCP_LIKE = re.compile(r"a=rtpmap:(6[4-9]|[78]\d|9[0-5]) ")
 """Codecs whose packets can't be told from RTCP (RFC 5761), by their payload type."""
 
@@ -108,7 +109,25 @@ def clean(offer: str) -> str:
         raise BadRequest("two media have the same mid: expected each its own")
     if bundled and bundled[0] not in mids.values():  # its transport carries all
         raise BadRequest(f"a bundle that begins with {bundled[0][:20]!r}: expected the mid of one of the offer's media")
-    return "\r\n".join(kept) + "\r\n"
+    return _directed("\r\n".join(kept) + "\r\n")
+
+
+def _directed(offer: str) -> str:
+    """Say of each medium what holds where an offer says nothing (RFC 8866)."""
+    head, *media = re.split(r"(?m)^(?=m=)", offer)
+    general = _DIRECTION.search(head)
+    direction = "sendrecv" if general is None else general[1]
+    return head + "".join(one if _DIRECTION.search(one) else f"{one}a={direction}\r\n" for one in media)
+
+
+def _check_direction(offer: str, ours: str) -> None:
+    """Raise BadRequest for a video that does not go our way, as where a camera comes by the viewers' address."""
+    given = _DIRECTION.findall(offer, offer.index("\r\nm=video"))[0]
+    expected, other = (
+        ("sendonly", "/whep is for viewers") if ours == "recvonly" else ("recvonly", "/whip is for cameras")
+    )
+    if given not in ("sendrecv", expected):
+        raise BadRequest(f"the offer's video is {given}: expected {expected}; {other}")
 
 
 def usable(candidate: str) -> bool:
@@ -162,7 +181,9 @@ class WebRtcPeer:
 
     async def offered(self, offer: str, direction: str) -> RTCRtpTransceiver:
         """Accept an offer. Returns its video, which the server has ``recvonly`` or ``sendonly``. Raises BadRequest."""
-        offer, self._h264 = h264.widened(clean(offer), sends=direction == "recvonly")
+        offer = clean(offer)
+        _check_direction(offer, direction)
+        offer, self._h264 = h264.widened(offer, sends=direction == "recvonly")
         video = self.connection.addTransceiver("video", direction)
         hooks.check(video.receiver, video.sender)
         known = RTCRtpSender.getCapabilities("video").codecs
