@@ -84,6 +84,19 @@ def test_a_machine_that_can_not_keep_up_goes_on_with_the_newest(monkeypatch: pyt
         assert len(stale) <= 2, f"pictures up to {missed} had come, {stale} were still shown after {last}"
 
 
+def test_a_camera_whose_clock_is_set_back_goes_on() -> None:
+    lost: list[tuple[str, int]] = []
+    with RtspServer(fps=25, picture=numbered) as server, open_source(server.url) as source:
+        source.lose = lambda reason, count: lost.append((reason, count))
+        shots = iter(source)
+        list(itertools.islice(shots, 10))
+        server.back_s = network.SKIP_S
+        back = server.number
+        while number_of(next(shots).image) < back + 5:
+            pass
+    assert sum(count for reason, count in lost if reason == "late") < 25 * network.SKIP_S / 2
+
+
 def test_a_resolution_that_changes_is_survived() -> None:
     with RtspServer() as server, open_source(server.url) as source:
         seen = []

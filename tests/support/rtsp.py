@@ -59,6 +59,8 @@ class RtspServer:
         self.transports: list[str] = []
         """What clients asked for in SETUP."""
         self.frozen = threading.Event()
+        self.back_s = 0.0
+        """Seconds by which the clock of the pictures is set back."""
         self._fps = fps
         self._count = count
         self._over = threading.Event()
@@ -180,6 +182,8 @@ class RtspServer:
                         break
                     if 200 <= packet[1] <= 204:  # RTCP
                         continue
+                    at = int.from_bytes(packet[4:8], "big") - round(self.back_s * 90000)
+                    packet = packet[:4] + (at & 0xFFFFFFFF).to_bytes(4, "big") + packet[8:]
                     if target is None:
                         connection.sendall(b"$\x00" + len(packet).to_bytes(2, "big") + packet)
                     else:

@@ -48,6 +48,8 @@ UNMEASURED = {"fpsprobesize": "0"}
 """Else FFmpeg holds back 20 frames to measure the frame rate: a camera of 1 fps would never open."""
 BEHIND_S = 2.0
 """Lag in seconds above which decoding skips to the next key frame."""
+BACK_S = 1.0
+"""Seconds by which a picture may be earlier than the one sent before it. More is a clock that was set back."""
 SKIP_S = 10.0
 """Maximum time in seconds to wait for that key frame."""
 
@@ -351,6 +353,7 @@ class _Late:
 
     def __init__(self) -> None:
         self._least: float | None = None
+        self._at = 0.0
         self._now = time.monotonic()
         self._skipping_since: float | None = None
 
@@ -359,7 +362,10 @@ class _Late:
         if packet.pts is None or packet.time_base is None:
             return False
         before, self._now = self._now, time.monotonic()
-        lag = self._now - packet.pts * float(packet.time_base)
+        last, self._at = self._at, packet.pts * float(packet.time_base)
+        lag = self._now - self._at
+        if self._at < last - BACK_S:  # what is late has later times than what came before
+            self._least = self._skipping_since = None
         # The camera's clock may be slow by up to a thousandth, and may jump.
         least = lag if self._least is None else min(lag, self._least + (self._now - before) / 1000)
         self._least = lag if lag - least > 2 * SKIP_S else least
