@@ -180,6 +180,18 @@ def test_a_lost_key_or_a_broken_file_is_told(tmp_path: Path) -> None:
         own.renew()
 
 
+@pytest.mark.parametrize("torn", [True, False])
+async def test_a_key_that_does_not_fit_is_made_anew(torn: bool, tmp_path: Path) -> None:
+    """A crash, or a full disk, came between the key and its certificate."""
+    own = Own(tmp_path / "one")
+    own.renew()
+    own.files[1].write_bytes(b"" if torn else site(tmp_path / "two")[1].read_bytes())
+    again = Own(tmp_path / "one")
+    context = again.context()
+    await shown(context, strict(again.authority), LOCAL)
+    assert not again.renew()
+
+
 async def test_the_operators_own_certificate_is_taken_anew_when_it_changes(tmp_path: Path) -> None:
     one, two = Own(tmp_path / "one"), Own(tmp_path / "two")
     one.renew()

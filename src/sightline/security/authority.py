@@ -75,6 +75,7 @@ class Own(Certificate):
             and set(names.get_values_for_type(x509.IPAddress)) == wanted
             and found.issuer == authority.subject
             and _issued(found, authority)
+            and _fits(key, found)
         )
 
     def _make(self, authority: x509.Certificate, wanted: set[Address], now: datetime.datetime) -> None:
@@ -161,6 +162,14 @@ def _issued(found: x509.Certificate, authority: x509.Certificate) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _fits(key: Path, found: x509.Certificate) -> bool:
+    """Return False where the key is not the certificate's, as after a crash between the two."""
+    try:
+        return serialization.load_pem_private_key(key.read_bytes(), None).public_key() == found.public_key()
+    except ValueError:
+        return False
 
 
 def _read(path: Path) -> x509.Certificate:
