@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sightline.core.events import Action, Event, Phase
+from sightline.outputs import _dispatcher
 from sightline.outputs._dispatcher import BACKLOG, Dispatcher
 from sightline.outputs._service import dispatchers
 from sightline.outputs.base import Item, Output
@@ -189,6 +190,36 @@ async def test_a_faulty_output_loses_a_batch_says_so_and_goes_on(caplog: pytest.
     assert (only.lost, only.failing) == (2, None)
     assert [record.message for record in caplog.records if record.exc_info] == [
         "output faulty failed; said once until it works again"
+    ]
+    hub.close("the server is shutting down")
+    await running
+
+
+class Flapping(Faulty):
+    """An output that takes a batch and fails with the next, as a broker does that ends the connection after each."""
+
+    async def send(self, batch: Sequence[Item]) -> None:
+        self.calls += 1
+        if self.calls % 2 == 0:
+            raise OSError("not connected")
+
+
+async def test_an_output_that_works_now_and_then_fills_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_dispatcher, "FIRST_S", 0.01)
+    caplog.set_level("INFO", _dispatcher.__name__)
+    hub = make_hub()
+    only = Dispatcher(Flapping(), "*", ["events"])
+    running = asyncio.create_task(only.run(hub))
+    hub.take("door", Recorder())
+    await asyncio.sleep(0)
+    for number in range(6):
+        hub.streams["door"].emit(event(number))
+        await until(lambda due=number + 1: only.sent == due)
+    assert [record.message for record in caplog.records] == [
+        "output faulty: not connected; events wait for it",
+        "output faulty works again; 0 were lost",
     ]
     hub.close("the server is shutting down")
     await running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal
@@ -31,6 +32,8 @@ FIRST_S = 0.5
 """Seconds before the second try. The wait doubles before each further one."""
 MOST_S = 30.0
 """Longest wait between two tries, in seconds."""
+SAY_S = 60.0
+"""Least time in seconds between two lines of the log that an output fails, where it works now and then."""
 MOST_PICTURES = 50
 """Pictures in one batch, at most about 100 KB each."""
 LAST_S = 2.0
@@ -59,6 +62,9 @@ class Dispatcher:
         self._sent = 0
         self.failing: str | None = None
         """Reason why nothing can be sent at the moment; None if there is none."""
+        self._said = True
+        """Whether the log has that it fails."""
+        self._said_at = -SAY_S
         self.what = what
         self._fence = Fence(log)
         self._sending = asyncio.Lock()
@@ -252,14 +258,14 @@ class Dispatcher:
             except FAULTS as e:  # a fault of the output's own must not end it
                 if cancelled(e):
                     raise
-                if self.failing is None:
+                if self._is_news():
                     log.exception("output %s failed; said once until it works again", self.output.name)
                 self._give_up(told(e))
                 return
             else:
                 self._sent += len(self._taken)
                 self._taken = []
-                if self.failing is not None:
+                if self.failing is not None and self._said:
                     log.info("output %s works again; %d were lost", self.output.name, self.lost)
                 self.failing = None
 
@@ -270,12 +276,23 @@ class Dispatcher:
         return tries > self.output.retries
 
     def _fail(self, reason: str) -> None:
-        if self.failing is None:
+        if self._is_news():
             log.warning("output %s: %s; %s wait for it", self.output.name, reason, " and ".join(self.what))
         self.failing = reason
 
+    def _is_news(self) -> bool:
+        """Return True if the log is to have that it fails: not while it does, nor where it does again and again."""
+        if self.failing is not None:
+            return False
+        now = time.monotonic()
+        self._said = now - self._said_at >= SAY_S
+        if self._said:
+            self._said_at = now
+        return self._said
+
     def _give_up(self, reason: str) -> None:
         if self._taken:
+            self._said = True
             log.warning("output %s: %d are given up: %s", self.output.name, len(self._taken), reason)
         self._given_up += len(self._taken)
         self._taken = []

@@ -49,6 +49,8 @@ BACKLOG = 256
 """Events, and messages of the broker, that may wait. The oldest are dropped."""
 STALE_S = 30.0
 """Time without a connection after which it is not told what happened meanwhile."""
+STEADY_S = 10.0
+"""Time for which a connection has to work before its loss is one that is tried again at once."""
 GOODBYE_S = 1.5
 WAIT_S = 10.0
 """Time for the broker to take a message."""
@@ -89,13 +91,15 @@ class HomeAssistant:
         """Connect, and again after each loss, until cancelled or the hub is closed."""
         backoff = Backoff(0.5, 30.0, jitter=0.2)
         while self._hub.stopping is None:
+            began = time.monotonic()
             try:
                 await self._serve()
             except FAULTS as e:  # a broker may send what no library expects
                 if cancelled(e):
                     raise
                 if self._trouble is None and self._hub.stopping is None:
-                    backoff.reset()  # it worked until now
+                    if time.monotonic() - began > STEADY_S:
+                        backoff.reset()
                     log.warning("home assistant at %s: %s; it is tried again", self._settings.host, told(e))
                 self._trouble = told(e)
             again_at = time.monotonic() + backoff.wait_s()
