@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from sightline.core.errors import ConfigError
+from sightline.core.errors import ConfigError, SightlineError
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Certificate(ABC):
                     self.load(context)
                     log.info("the certificate was renewed")
                 trouble = ""
-            except (ConfigError, OSError) as e:  # the current certificate still serves
+            except (SightlineError, OSError) as e:  # the current certificate still serves
                 if trouble != str(e):
                     log.error("the certificate can't be renewed: %s", e)
                 trouble = str(e)
