@@ -36,7 +36,8 @@ for command in (share, shares, unshare):
 
 @contextmanager
 def _shelf() -> Iterator[Shelf]:
-    from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
+    from sightline.core.database import UNUSABLE
+    from sightline.recordings.shelf import FOLDER, Shelf
 
     folder = data_folder() / FOLDER
     if not folder.is_dir():

@@ -48,8 +48,9 @@ def import_(
     """
     # Imported here, as otherwise a broken OpenCV would stop `sightline doctor` as well.
     from sightline.cli.run import StopSignal
+    from sightline.core.database import UNUSABLE
     from sightline.offline.clip_import import ClipImport, Stopped, clips_in
-    from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
+    from sightline.recordings.shelf import FOLDER, Shelf
     from sightline.security.files import make_folder
     from sightline.settings.stream import Tracking
     from sightline.zoo import loader

@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TypeVar
 
+from sightline.core.database import UNUSABLE
 from sightline.core.errors import NoFolder, Shortage, told
 from sightline.core.events import Event, EventFilter, EventRecord
 from sightline.core.types import FrameResult
 from sightline.events.pictures import crop as cut_out
-from sightline.events.store import UNUSABLE, StoredEvent
+from sightline.events.store import StoredEvent
 from sightline.events.writer import EventWriter, Saved, Taken
 from sightline.settings.settings import Settings, data_folder
 

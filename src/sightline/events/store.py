@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import structs
 
-from sightline.core.errors import ConfigError, SightlineError
+from sightline.core.database import all_or_none, open_database
 from sightline.core.events import Event, EventFilter, EventRecord
 from sightline.events.pictures import EventPicture
 from sightline.security import files
@@ -102,7 +102,7 @@ class EventStore:
         start is a message and no happening. What no table can hold is only told. Raises sqlite3.Error.
         """
         told = []
-        with self._all_or_none():
+        with all_or_none(self._writer):
             for given, picture in entries:
                 if not _fits(given):
                     told.append(structs.replace(given, number=0))
@@ -111,18 +111,6 @@ class EventStore:
                 if self._write(event, picture):
                     told.append(event)
         return told
-
-    @contextmanager
-    def _all_or_none(self) -> Iterator[None]:
-        """Store what the block writes, or nothing of it."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._writer.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # a full disk has rolled it back already
-                self._writer.execute("ROLLBACK")
-            raise
 
     def _with_picture(self, event: Event) -> Event:
         """Return an event with the paths of the picture and the clip that its happening has."""
@@ -190,7 +178,7 @@ class EventStore:
     def delete(self, id: str) -> None:
         """Forget a happening. One that lasts is hidden, as those who heard of its start have to hear of its end."""
         ended = "SELECT id FROM events WHERE id = ? AND ended IS NOT NULL"
-        with self._all_or_none():
+        with all_or_none(self._writer):
             self._writer.execute(f"DELETE FROM messages WHERE id IN ({ended})", (id,))
             self._writer.execute("UPDATE events SET hidden = 1, picture = 0, shot = NULL WHERE id = ?", (id,))
 
@@ -212,7 +200,7 @@ class EventStore:
         """Forget these happenings."""
         places = ", ".join("?" * len(numbers))
         ids = f"SELECT id FROM events WHERE number IN ({places})"
-        with self._all_or_none():
+        with all_or_none(self._writer):
             self._writer.execute(f"DELETE FROM messages WHERE id IN ({ids})", numbers)
             self._writer.execute(f"DELETE FROM events WHERE number IN ({places})", numbers)
 
@@ -304,20 +292,7 @@ class EventStore:
             return self._connect(path)
 
     def _connect(self, path: Path | str) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise ConfigError(f"{path} is of a later Sightline (tables {version}): expected at most {VERSION}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the newest; a crash costs nothing
-            if version < VERSION:
-                connection.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-            connection.execute(PROBE).fetchall()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return open_database(path, TABLES, VERSION, probe=PROBE, patience_s=PATIENCE_S)
 
 
 def read_happenings(folder: Path, stream: str, since: float, until: float, limit: int) -> list[EventRecord]:
@@ -349,5 +324,3 @@ def _fits(event: Event) -> bool:
 
 NEVER = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 """What writing raises where no other try can help."""
-UNUSABLE = (SightlineError, sqlite3.Error, OSError)
-"""What opening and writing may raise where a folder or a disk can't be used."""

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from msgspec import structs
 
 from sightline.core.age_clock import AgeClock
+from sightline.core.database import UNUSABLE
 from sightline.core.errors import FAULTS, told
 from sightline.core.events import Event
 from sightline.core.types import FrameResult
 from sightline.events.pictures import EventPicture, EventPictures, address
-from sightline.events.store import ANEW, NEVER, UNUSABLE, Entry, EventStore, StoredEvent
+from sightline.events.store import ANEW, NEVER, Entry, EventStore, StoredEvent
 
 log = logging.getLogger(__name__)
 

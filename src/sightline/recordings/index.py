@@ -8,13 +8,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from sightline.core.errors import ConfigError
+from sightline.core.database import all_or_none, open_database
 from sightline.recordings.files import stream_of
 from sightline.recordings.lines import SECONDS, SegmentHeader, Summary
 from sightline.security.files import put_aside
@@ -140,21 +140,9 @@ class Index:
             self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S)
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise ConfigError(f"{self.path} is of a later Sightline (tables {version}): expected at most {VERSION}")
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA cache_size = -16000")
-            if version < VERSION:
-                db.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-            db.execute(PROBE).fetchall()
-        except BaseException:
-            db.close()
-            raise
-        return db
+        connection = open_database(self.path, TABLES, VERSION, probe=PROBE, patience_s=PATIENCE_S)
+        connection.execute("PRAGMA cache_size = -16000")
+        return connection
 
     def close(self) -> None:
         """Let go of the file."""
@@ -170,13 +158,10 @@ class Index:
             if self._db.in_transaction:
                 yield self._db
                 return
-            self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
-                self._db.execute("COMMIT")
+                with all_or_none(self._db):
+                    yield self._db
             except BaseException:
-                with suppress(sqlite3.Error):  # a full disk has rolled it back already
-                    self._db.execute("ROLLBACK")
                 self._ids.clear()
                 raise
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from sightline.core.database import UNUSABLE
 from sightline.core.errors import Shortage, told
 from sightline.core.events import Event
 from sightline.recordings.imported import clear_killed
@@ -22,7 +24,7 @@ from sightline.recordings.keeper import Keeper
 from sightline.recordings.recorder import Kept, Recorder
 from sightline.recordings.retention import GB, prune, retention_of
 from sightline.recordings.saved import AFTER_S, ALONE_S, BEFORE_S, SavedClip, SavedClips
-from sightline.recordings.shelf import FOLDER, UNUSABLE, Shelf
+from sightline.recordings.shelf import FOLDER, Shelf
 from sightline.recordings.unscheduled import Unscheduled, merged
 from sightline.recordings.writer_threads import WriterThreads
 from sightline.security.files import hold_folder, make_folder
@@ -66,7 +68,7 @@ class Recordings:
         self._saved = SavedClips()
         self._writers = WriterThreads(min(THREADS, os.cpu_count() or 1))
         self._shelf: Shelf | None = None
-        self._lock: object | None = None
+        self._lock: sqlite3.Connection | None = None
         self._used = False
         """Something is or was recorded, so that the disk is looked at."""
 
@@ -187,9 +189,8 @@ class Recordings:
         if self._shelf is not None:
             await asyncio.to_thread(self._saved.protect, self._protect)
             await asyncio.to_thread(self._shelf.close)
-        close = getattr(self._lock, "close", None)
-        if close is not None:
-            close()
+        if self._lock is not None:
+            self._lock.close()
 
     # What was recorded. These are for threads, and raise Shortage where the disk does not let us.
 

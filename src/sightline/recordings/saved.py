@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
+from sightline.core.database import UNUSABLE
 from sightline.core.errors import LimitReached
-from sightline.recordings.shelf import UNUSABLE
 
 BEFORE_S = 30.0
 """Seconds before the click that are saved where they are recorded."""

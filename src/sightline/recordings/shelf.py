@@ -13,8 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec import structs
+
 from sightline.core.age_clock import AgeClock
-from sightline.core.errors import FAULTS, SightlineError, told
+from sightline.core.database import UNUSABLE
+from sightline.core.errors import FAULTS, told
 from sightline.recordings import mend
 from sightline.recordings.files import Root
 from sightline.recordings.gaps import GapFiles
@@ -24,8 +27,6 @@ from sightline.recordings.take import Take
 
 log = logging.getLogger(__name__)
 
-UNUSABLE = (SightlineError, sqlite3.Error, OSError)
-"""What files and index may raise where a folder or a disk can't be used."""
 FOLDER = "recordings"
 """Of the data folder."""
 AT_ONCE = 100
@@ -152,7 +153,7 @@ class Shelf:
 
     def delete(self, segment: VideoSegment) -> None:
         """Delete a segment. Raises OSError."""
-        unsure = VideoSegment(**{key: getattr(segment, key) for key in VideoSegment.__struct_fields__} | {"open": True})
+        unsure = structs.replace(segment, open=True)
         with suppress(sqlite3.Error):  # a full disk may refuse it; then a kill right here leaves a name without files
             self.index.update(unsure)
         self.root.remove(segment.name)
