@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import WithJsonSchema
 
 from sightline.core.errors import SightlineError
+from sightline.core.types import STREAM_NAME
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 """Responses of a route by status, as FastAPI takes them."""
+StreamQuery: TypeAlias = (
+    Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{STREAM_NAME.pattern}$"})] | None
+)
+"""A stream that a query may name. The route itself checks the name."""
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 

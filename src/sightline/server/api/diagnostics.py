@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, WithJsonSchema
+from pydantic import BaseModel
 
 from sightline.core.errors import BadRequest, BadSetting, ConfigError, LimitReached
-from sightline.core.openapi import refusals
-from sightline.core.types import STREAM_NAME, check_stream_name
+from sightline.core.openapi import StreamQuery, refusals
+from sightline.core.types import check_stream_name
 from sightline.core.version import __version__
 from sightline.security.authorization import needs
 from sightline.server.api.cluster_stats import ClusterStats, cluster_stats
@@ -26,7 +26,6 @@ from sightline.settings.changes import LogLevel
 router = APIRouter(tags=["health"], dependencies=[needs("admin")])
 
 MOST_LINES = 500
-StreamName = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{STREAM_NAME.pattern}$"})] | None
 
 
 class ServerTask(BaseModel):
@@ -115,7 +114,7 @@ async def server(request: Request) -> ServerReport:
 @router.get("/api/logs", responses=refusals(BadRequest, BadSetting))
 async def logs(
     response: Response,
-    stream: StreamName = None,
+    stream: StreamQuery = None,
     level: Annotated[LogLevel, Query()] = "debug",
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
 ) -> LogReport:

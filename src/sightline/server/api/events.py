@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from msgspec import structs
-from pydantic import BaseModel, WithJsonSchema
+from pydantic import BaseModel
 
 from sightline.core.errors import (
     BadImage,
@@ -24,8 +24,8 @@ from sightline.core.errors import (
     StreamEnded,
 )
 from sightline.core.events import Event, EventFilter, EventRecord
-from sightline.core.openapi import gives, refusals
-from sightline.core.types import STREAM_NAME, check_stream_name
+from sightline.core.openapi import StreamQuery, gives, refusals
+from sightline.core.types import check_stream_name
 from sightline.events.journal import Journal
 from sightline.security.authorization import Identity, access_of
 from sightline.security.tokens import ALL, Role
@@ -39,7 +39,6 @@ QUIET_S = 15.0
 AGAIN_MS = 1000
 """Milliseconds after which a browser that lost the connection comes back."""
 
-StreamName = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{STREAM_NAME.pattern}$"})] | None
 Word = Annotated[str | None, Query(max_length=200)]
 Number = Annotated[int | None, Query(ge=0, le=2**53)]
 Time = Annotated[float | None, Query(ge=0, le=1e11)]
@@ -85,7 +84,7 @@ class EventsPage(BaseModel):
 
 
 def wanted_events(
-    stream: StreamName = None,
+    stream: StreamQuery = None,
     kind: Word = None,
     class_name: Annotated[str | None, Query(alias="class", max_length=200)] = None,
     zone: Word = None,
