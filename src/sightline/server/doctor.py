@@ -7,8 +7,9 @@ import sys
 
 import msgspec
 
-from sightline.core.errors import ConfigError, LimitReached
+from sightline.core.errors import ConfigError
 from sightline.core.processes import start_process
+from sightline.core.turns import Turns
 from sightline.settings.environment import environment_of_server
 from sightline.settings.settings import Settings
 
@@ -25,11 +26,9 @@ class DoctorFinding(msgspec.Struct, frozen=True):
     mend: str = ""
 
 
-async def examine(settings: Settings, busy: asyncio.Lock) -> list[DoctorFinding]:
+async def examine(settings: Settings, turns: Turns) -> list[DoctorFinding]:
     """Return what the doctor finds. Raises LimitReached while it is at work, or ConfigError where it finds no end."""
-    if busy.locked():
-        raise LimitReached("the doctor is at work: expected one examination at a time")
-    async with busy:
+    async with turns.take():
         command = (sys.executable, "-m", "sightline", "doctor", "--json")
         process = await start_process(*command, env=environment_of_server(settings))
         assert process.stdout is not None

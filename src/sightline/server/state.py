@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
+from sightline.core.turns import Turns
 from sightline.discovery.search import Search
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._kept import KeptOutputs
@@ -67,8 +68,9 @@ class ServerState:
     """TLS context of the server; None for plain HTTP."""
     started_at: float = 0.0
     """``time.monotonic()`` at the start."""
-    examining: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while the doctor is at work."""
+    examinations: Turns = field(
+        default_factory=lambda: Turns(1, "the doctor is at work: expected one examination at a time")
+    )
     not_started: str | None = None
     """Why the app could not start; None where it did."""
     thumbnails: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))

@@ -9,15 +9,16 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Set
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from starlette.requests import ClientDisconnect
 
-from sightline.core.errors import BadRequest, LimitReached, NoFolder, NotFound, Shortage, TooLarge, shortage
+from sightline.core.errors import BadRequest, NoFolder, NotFound, Shortage, TooLarge, shortage
+from sightline.core.turns import Turns
 from sightline.core.types import ModelCard
 from sightline.inference.kept_models import KeptModels
 from sightline.inference.model_check import checked
@@ -55,19 +56,8 @@ class Uploads:
     def __init__(self, kept: KeptModels) -> None:
         self._kept = kept
         self._waiting: dict[str, Upload] = {}
-        self._busy = False
+        self.turns = Turns(1, "another file is being received and checked: expected one at a time, so try again soon")
         self._keeping = asyncio.Lock()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Take the only place. Raises LimitReached where it is taken."""
-        if self._busy:
-            raise LimitReached("another file is being received and checked: expected one at a time, so try again soon")
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
 
     async def receive(self, name: str, size: int, chunks: AsyncIterator[bytes], family: str | None) -> Upload:
         """Receive a file of about ``size`` bytes, 0 if unknown, and check it. Nothing is left of one that is refused.

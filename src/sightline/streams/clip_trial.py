@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 from sightline.analytics.base import Pipeline
-from sightline.core.errors import BadRequest, LimitReached, SourceError
+from sightline.core.errors import BadRequest, SourceError
 from sightline.core.events import Event
 from sightline.core.rules import Rule
+from sightline.core.turns import Turns
 from sightline.core.types import Frame
 from sightline.settings.stream import Tracking
 from sightline.sources import file
@@ -37,18 +37,7 @@ class ClipTrials:
     def __init__(self, hub: Hub, predictor: Predictor) -> None:
         self._hub = hub
         self._predictor = predictor
-        self._busy = False
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Take the only place. Raises LimitReached where it is taken."""
-        if self._busy:
-            raise LimitReached("a clip is being looked at: expected one at a time, so try again when that is done")
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
+        self.turns = Turns(1, "a clip is being looked at: expected one at a time, so try again when that is done")
 
     async def run(self, stream: str, rule: Rule, clip: Path) -> Trial:
         """Return what a rule of a stream says of a clip. Raises BadRequest or ModelError."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from sightline.analytics.base import Pipeline
-from sightline.core.errors import BadImage, BadSetting, LimitReached, ModelError, ProtocolError, TooLarge
+from sightline.core.errors import BadImage, BadSetting, ModelError, ProtocolError, TooLarge
 from sightline.core.metrics import Ledger
+from sightline.core.turns import Turns
 from sightline.core.types import Frame, FrameResult, Image
 from sightline.inference.key import ModelKey
 from sightline.inference.place import InferenceOptions, Request
@@ -136,7 +137,7 @@ class Predictor:
         self._settings = settings
         self._pool = pool
         self._switch = switch
-        self._asking = 0
+        self.turns = Turns(MOST_ASKING, f"{MOST_ASKING} requests with pictures are under way: expected fewer at a time")
         self._decoded = asyncio.Semaphore(MOST_DECODED)
         self._feeds: WeakValueDictionary[ModelWorker, PictureFeed] = WeakValueDictionary()
         self._number = itertools.count()
@@ -145,17 +146,6 @@ class Predictor:
     def in_flight(self) -> int:
         """Pictures that wait or are with a model."""
         return sum(feed.in_flight for feed in self._feeds.values())
-
-    @contextmanager
-    def turn(self) -> Generator[None]:
-        """Take one of the places for requests. Raises LimitReached where all are taken."""
-        if self._asking >= MOST_ASKING:
-            raise LimitReached(f"{self._asking} requests with pictures are under way: expected fewer at a time")
-        self._asking += 1
-        try:
-            yield
-        finally:
-            self._asking -= 1
 
     @asynccontextmanager
     async def asking(

@@ -130,7 +130,7 @@ async def logs(
 async def doctor(request: Request) -> Diagnoses:
     """Check this installation as `sightline doctor` does, which loads the model once more. Takes seconds."""
     state = state_of(request)
-    found = await examine(state.settings.now, state.examining)
+    found = await examine(state.settings.now, state.examinations)
     return Diagnoses(findings=[Diagnosis.model_validate(msgspec.structs.asdict(one)) for one in found])
 
 

@@ -172,17 +172,16 @@ async def predict(request: Request, asked: Annotated[PredictQuery, Query()]) -> 
     Live streams come first.
     """
     state = state_of(request)
-    with state.predictor.turn():
-        async with _pictures(request, state.hub.settings) as (pictures, fields):
-            wish = _with_fields(asked, fields)
-            look = Look.of(wish.mode, wish.opacity)
-            as_jpeg = wants_jpeg(wish.format, request.headers.get("accept", ""))
-            if as_jpeg and len(pictures) != 1:
-                raise BadRequest(f"{len(pictures)} pictures as one JPEG: expected one picture, or JSON")
-            async with state.predictor.asking(wish.model, wish.conf, wish.chosen) as ask:
-                if len(pictures) > 1:
-                    return PictureResults(results=[await _told(ask, picture) for picture in pictures])
-                result = await ask(await _read(pictures[0]))
+    async with state.predictor.turns.take(), _pictures(request, state.hub.settings) as (pictures, fields):
+        wish = _with_fields(asked, fields)
+        look = Look.of(wish.mode, wish.opacity)
+        as_jpeg = wants_jpeg(wish.format, request.headers.get("accept", ""))
+        if as_jpeg and len(pictures) != 1:
+            raise BadRequest(f"{len(pictures)} pictures as one JPEG: expected one picture, or JSON")
+        async with state.predictor.asking(wish.model, wish.conf, wish.chosen) as ask:
+            if len(pictures) > 1:
+                return PictureResults(results=[await _told(ask, picture) for picture in pictures])
+            result = await ask(await _read(pictures[0]))
     if not as_jpeg:
         return _result(result, _name(pictures[0]))
     data = await state.drawing.jpeg(result, look)

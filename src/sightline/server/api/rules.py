@@ -135,7 +135,7 @@ async def test_rule_on_clip(request: Request, stream: str) -> TrialReport:
     """
     state = state_of(request)
     boards = state.hub.boards.of(stream)
-    async with state.clips.turn(), form_of(request, files=1, fields=4, field_bytes=FIELD_BYTES) as form:
+    async with state.clips.turns.take(), form_of(request, files=1, fields=4, field_bytes=FIELD_BYTES) as form:
         rule, clip = form.get("rule"), form.get("clip")
         if not isinstance(rule, str):
             raise BadSetting.of("rule", None if rule is None else "a file", "a rule as JSON, in a field of the form")

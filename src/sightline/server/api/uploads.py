@@ -78,7 +78,7 @@ async def upload_model(
     """
     state = state_of(request)
     told = request.headers.get("content-length", "")
-    async with state.uploads.turn():
+    async with state.uploads.turns.take():
         found = await state.uploads.receive(name, int(told) if told.isdecimal() else 0, request.stream(), family)
     card, offers = found.card, state.hub.model_switch.offers.all()
     return CheckedModel(
