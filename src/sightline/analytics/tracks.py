@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sightline.analytics._tracker import Ids, Tracker
 from sightline.analytics.base import NOTHING, Stage, Staged
-from sightline.core.predictions import Detections, Prediction
+from sightline.core.predictions import Detections, Prediction, label_of
 from sightline.core.types import Frame, ModelCard
 
 
@@ -83,5 +83,4 @@ class TrackObjects(Stage):
 
     def _seen(self) -> Counter[str]:
         labels = self._labels or ()
-        named = {k: labels[k] if 0 <= k < len(labels) else f"class {k}" for k in self._tracker.seen}
-        return self._seen_before + Counter({named[k]: n for k, n in sorted(self._tracker.seen.items())})
+        return self._seen_before + Counter({label_of(k, labels): n for k, n in sorted(self._tracker.seen.items())})

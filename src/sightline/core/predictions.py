@@ -150,7 +150,7 @@ class Detections(Prediction):
 
     def label(self, class_id: int) -> str:
         """Return the name of a class; ``class 7`` where there is none."""
-        return _label(self.labels, class_id)
+        return label_of(class_id, self.labels)
 
     def rows(self, label: Label) -> tuple[Detection, ...]:
         """Return one record for each row: confidence rounded to 4 digits, coordinates to a tenth of a pixel."""
@@ -254,7 +254,7 @@ class Segmentation(Prediction):
 
     def label(self, class_id: int) -> str:
         """Return the name of a class; ``class 7`` where there is none."""
-        return _label(self.labels, class_id)
+        return label_of(class_id, self.labels)
 
     def complete(self, labels: tuple[str, ...], size: tuple[int, int]) -> Segmentation:
         """Return the same map in the picture's size, with the names of its classes; with an alpha, without steps."""
@@ -305,7 +305,8 @@ _ITSELF = np.where(np.arange(256) == NOTHING, -1, np.arange(256)).astype(np.int3
 """Class of each value where the value is the class."""
 
 
-def _label(labels: tuple[str, ...], class_id: int) -> str:
+def label_of(class_id: int, labels: Sequence[str]) -> str:
+    """Return the name of a class; ``class 7`` where there is none."""
     return labels[class_id] if 0 <= class_id < len(labels) else f"class {class_id}"
 
 

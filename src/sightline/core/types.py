@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import BadRequest
 from sightline.core.events import Event
-from sightline.core.predictions import Prediction
+from sightline.core.predictions import Prediction, label_of
 from sightline.core.records import Detection as Detection
 from sightline.core.records import Segment as Segment
 
@@ -134,7 +134,7 @@ class ModelCard:
 
     def label(self, class_id: int) -> str:
         """The name of a class; ``class 7`` where the card has none."""
-        return self.labels[class_id] if 0 <= class_id < len(self.labels) else f"class {class_id}"
+        return label_of(class_id, self.labels)
 
 
 class FrameResult(Struct, frozen=True, eq=False):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sightline.core import palette
-from sightline.core.predictions import Detections, Prediction
+from sightline.core.predictions import Detections, Prediction, label_of
 from sightline.core.types import Image
 from sightline.renderers._labels import FACES, place_labels
 from sightline.renderers.base import fill, first_name
@@ -80,7 +80,7 @@ def _draw_labels(
     (_, text_height), _ = cv2.getTextSize("#", FONT, size, stroke)
     below = text_height // 2 + stroke  # which OpenCV's own figure for what hangs down falls short of
     plate = text_height + below + pad
-    names = [_name(int(found.class_id[row]), labels) for row in rows]
+    names = [label_of(int(found.class_id[row]), labels) for row in rows]
     wordings = [_wordings(found, row, name) for row, name in zip(rows, names, strict=True)]
     widths = [[cv2.getTextSize(w, FONT, size, stroke)[0][0] + 2 * pad for w in words] for words in wordings]
     boxes = found.xyxy[rows].astype(np.float64)
@@ -97,10 +97,6 @@ def _draw_labels(
         origin = (left + pad, top + plate - below - pad // 2)
         ink = palette.text_color(colour)
         cv2.putText(drawn, words[place.wording], origin, FONT, size, ink, stroke, cv2.LINE_AA)
-
-
-def _name(class_id: int, labels: Sequence[str]) -> str:
-    return labels[class_id] if 0 <= class_id < len(labels) else f"class {class_id}"
 
 
 def _wordings(found: Detections, row: int, name: str) -> list[str]:
