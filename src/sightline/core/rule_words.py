@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from sightline.core.rules import Day, Rule
-from sightline.core.schedule import DAYS
+from sightline.core.rules import Rule
+from sightline.core.schedule import DAYS, Day
 
 IRREGULAR = {
     "person": "people",

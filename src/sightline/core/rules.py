@@ -15,12 +15,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sightline.core.errors import BadSetting
 from sightline.core.events import ACTIONS, TELLING, Action
-from sightline.core.schedule import DAYS, MINUTES, in_hours
+from sightline.core.schedule import DAYS, MINUTES, Day, in_hours
 from sightline.core.zones import MOST_CLASSES, ShapeName
 
 MOST_RULES = 64
 """Rules that a stream may have."""
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 

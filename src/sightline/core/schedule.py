@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from itertools import groupby
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
 MINUTES = 24 * 60
 """Of a day."""
 WHOLE_DAY = ((0, MINUTES),)
