@@ -142,7 +142,7 @@ def check_offers(settings: Settings) -> None:
             raise ConfigError(f"models.{name}: {e.message}") from None
     for stream, given in settings.streams.items():
         try:
-            offers.key({key: value for key, value in given.given().items() if value is not None})
+            offers.key(given.chosen())
         except BadSetting as e:
             raise ConfigError(f"streams.{stream}.{e.message}") from None
         try:

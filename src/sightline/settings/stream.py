@@ -81,6 +81,10 @@ class Choices(BaseModel):
         """The given keys of this class, null or not."""
         return {key: getattr(self, key) for key in Choices.model_fields if key in self.model_fields_set}
 
+    def chosen(self) -> dict[str, Any]:
+        """The keys of this class that are not the server's own value."""
+        return {key: value for key, value in self.given().items() if value is not None}
+
 
 class Tracking(BaseModel):
     """Whether and how a stream's objects are followed from frame to frame."""

@@ -295,7 +295,7 @@ class Hub:
     def _keep_models(self) -> None:
         """Load the models that the operator chose for streams before the cameras come."""
         for name, given in self.settings.streams.items():
-            chosen = {key: value for key, value in given.given().items() if value is not None}
+            chosen = given.chosen()
             if chosen.keys() & NEEDS_MODEL:
                 try:
                     self.pool.keep(self.model_switch.offers.key(chosen))

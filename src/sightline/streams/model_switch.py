@@ -214,13 +214,13 @@ class ModelSwitch:
         if stream is not None:
             return self._pool.of(stream.model.next_worker).key, stream.model.next_options
         given = self._of_streams.get(name)
-        chosen = {} if given is None else {key: value for key, value in given.given().items() if value is not None}
+        chosen = {} if given is None else given.chosen()
         return self.offers.key(chosen), InferenceOptions(self._options(chosen))
 
     def at_the_start(self, name: str) -> SettingsMessage:
         """Return the settings that a stream of this name begins with, as far as they are known before it does."""
         given = self._of_streams.get(name)
-        chosen = {} if given is None else {key: value for key, value in given.given().items() if value is not None}
+        chosen = {} if given is None else given.chosen()
         own, options = self.offers.own, self.defaults.options
         return SettingsMessage(
             stream=name,
