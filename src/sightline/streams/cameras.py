@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,15 +161,10 @@ class Cameras:
 
     def record_now(self, stream: str) -> Mode:
         """Return what of a stream is recorded at this time of the week. It is asked for each packet, in any thread."""
-        camera, given = self._one(stream), self._settings.streams.get(stream)
-        mode = None if camera is None else camera.record
-        if mode is None:
-            mode = "off" if given is None else given.record
+        mode = self.record(stream)
         if mode == "off":
             return mode
-        schedule = None if camera is None else camera.record_schedule
-        if schedule is None:
-            schedule = "" if given is None else given.record_schedule
+        schedule = self.record_schedule(stream)
         return mode if not schedule or parse_schedule(schedule).allows(time.time()) else "off"
 
     def source(self, stream: str) -> str | None:
@@ -189,7 +184,7 @@ class Cameras:
 
     async def add(self, stream: str, camera: KeptCamera) -> None:
         """Add a camera whose source was checked. Raises StreamBusy, LimitReached, ConfigError or Shortage."""
-        async with self._saving:
+        async with self._changing():
             if stream in self.names or stream in self.borrowed:
                 raise StreamBusy(f"there is a camera {stream!r} already: expected another id")
             if len(self.names) >= self._settings.max_streams:
@@ -200,7 +195,7 @@ class Cameras:
         """Change fields of a KeptCamera. Raises BadSetting, LimitReached, ConfigError or Shortage."""
         self._check_own(stream)
         self.check_change(stream, paused=given.get("paused"))
-        async with self._saving:
+        async with self._changing():
             await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
 
     def check_change(self, stream: str, *, paused: bool | None) -> None:
@@ -216,7 +211,7 @@ class Cameras:
 
         Raises LimitReached, ConfigError or Shortage.
         """
-        async with self._saving:
+        async with self._changing():
             listed = [name for name in self.arranged({*streams, *self.names}) if name != stream]
             at = listed.index(before) if before in listed else len(listed)
             listed.insert(at, stream)
@@ -234,7 +229,7 @@ class Cameras:
 
         Raises as ``add`` and ``check_replaceable`` do.
         """
-        async with self._saving:
+        async with self._changing():
             self.check_replaceable(stream)
             kept = self._cameras[stream]
             await self._set(stream, structs.replace(kept, source=source, paused=kept.paused and bool(source)))
@@ -248,7 +243,7 @@ class Cameras:
     async def remove(self, stream: str) -> None:
         """Forget one, if it is kept here. Raises BadRequest for one of the settings, ConfigError or Shortage."""
         self.check_removable(stream)
-        async with self._saving:
+        async with self._changing():
             if stream in self._cameras:
                 await self._set(stream, None)
 
@@ -285,10 +280,6 @@ class Cameras:
             await asyncio.sleep(LOOK_S)
             async with self._lock:
                 await self._take_over(settled=True)
-
-    @property
-    def _saving(self) -> AbstractAsyncContextManager[None]:
-        return self._changing()
 
     @asynccontextmanager
     async def _changing(self) -> AsyncGenerator[None]:

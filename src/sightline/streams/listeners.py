@@ -21,6 +21,10 @@ class Listeners:
         self.results: set[Subscription] = set()
         self.events: dict[Mailbox[Event], str | None] = {}
         """Mailboxes for events, each with the stream that it is for, None for all."""
+        self.idle: set[Mailbox[Event]] = set()
+        """Those of them that take what comes, and for whose sake no stream is inferred."""
+        self.own = 0
+        """Number of those of them that are parts of the server itself."""
         self.journal: Journal | None = None
         """Where events are stored before they are told; without it they are told at once."""
         self.recordings: Recordings | None = None
@@ -29,12 +33,8 @@ class Listeners:
         """Takes each frame with its result, or why it has none; None where nobody traces."""
         self.hear: Callable[[Iterable[Event]], Iterable[Event]] | None = None
         """Takes all events in, and returns those that come of them: some rules are about events."""
-        self.idle: set[Mailbox[Event]] = set()
-        """Those of them that take what comes, and for whose sake no stream is inferred."""
         self.overviews = 0
         """Number of viewers of many streams, however many these are."""
-        self.own = 0
-        """Number of those of them that are parts of the server itself."""
 
     def recorder(self, name: str) -> Recorder | None:
         """Return what records a stream; None where nothing can be recorded."""
