@@ -86,7 +86,7 @@ class Export(Struct, kw_only=True):
         return self.state in ("waiting", "running")
 
 
-class _Given(Exception):
+class _GivenUp(Exception):
     """Nobody wants it any more."""
 
 
@@ -283,7 +283,7 @@ class Exports:
             export.bytes, export.progress = part.stat().st_size, 1.0
             part.replace(self._folder / f"{export.id}{ending}")
             state = "done"
-        except _Given:
+        except _GivenUp:
             pass
         except FAULTS as e:
             lacks = shortage(e) or (e.__cause__ and shortage(e.__cause__))
@@ -305,7 +305,7 @@ class Exports:
         def step(at: float) -> None:
             nonlocal frames
             if self._closing or export.id in self._given_up:
-                raise _Given
+                raise _GivenUp
             export.progress = min(max((at - export.start) / max(export.end - export.start, 1e-3), 0.0), 0.99)
             frames += 1
             if frames % LOOK_EVERY == 0:

@@ -52,9 +52,8 @@ def version() -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in WEB.rglob("*") if path.is_file()):
         size = path.stat().st_size
-        content = (
-            path.read_bytes() if size < LARGE else str(size).encode()
-        )  # package-lock.json has the large ones' hashes
+        # Of the large ones package-lock.json has the hashes.
+        content = path.read_bytes() if size < LARGE else str(size).encode()
         digest.update(str(path.relative_to(WEB)).encode() + content)
     return digest.hexdigest()[:12]
 

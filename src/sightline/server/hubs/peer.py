@@ -80,11 +80,10 @@ class Peer:
 
     def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:
-            log.log(
-                *((logging.WARNING, "hub %s: %s") if trouble else (logging.INFO, "hub %s answers%s")),
-                self.address,
-                trouble,
-            )
+            if trouble:
+                log.warning("hub %s: %s", self.address, trouble)
+            else:
+                log.info("hub %s answers", self.address)
             self.trouble = trouble
 
     async def _get(self, http: httpx2.AsyncClient, seal: Seal, path: str) -> bytes:

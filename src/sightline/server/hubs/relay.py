@@ -124,8 +124,7 @@ class RelayMiddleware:
 
     def _check_moves(self, scope: Scope, address: str | None) -> None:
         """Raise Moved for a WebSocket of a program that goes to the right hub by itself."""
-        moves = address and scope["type"] == "websocket" and HTTPConnection(scope).query_params.get(MOVES) == "1"
-        if address and moves:
+        if address and scope["type"] == "websocket" and HTTPConnection(scope).query_params.get(MOVES) == "1":
             url = address.replace("http", "ws", 1)
             raise Moved(f"the stream is at the hub {address}: expected a connection there", url)
 

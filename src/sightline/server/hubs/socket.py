@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from sightline.core.errors import SightlineError, Unreachable
+from sightline.security.authentication import subprotocol
 from sightline.wire import json as protocol
 
 log = logging.getLogger(__name__)
@@ -111,8 +112,6 @@ async def refuse_socket(ws: WebSocket, error: SightlineError) -> None:
     try:
         async with asyncio.timeout(FAREWELL_S):
             if ws.application_state is WebSocketState.CONNECTING:
-                from sightline.security.authentication import subprotocol
-
                 await ws.accept(subprotocol(ws.scope))
             await ws.send_text(protocol.error_message(error))
             await ws.close(error.close_code, error.message.encode()[:120].decode(errors="ignore"))
