@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sightline.core.errors import ConfigError
-from sightline.settings.settings import Settings, cache_folder, load_settings
+from sightline.settings.own_folder import cache_folder
+from sightline.settings.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Where this user's programs keep what outlives them."""
+"""Where this user's programs keep what outlives them, and what can be got again."""
 
 from __future__ import annotations
 
@@ -21,3 +21,15 @@ def own_folder() -> Path:
     except RuntimeError:
         raise NoFolder("this user has no folder: expected the setting data to name one") from None
     return Path(base) / "sightline"
+
+
+def cache_folder() -> Path:
+    """Return the default folder of the cache: SIGHTLINE_CACHE, or the usual place on this system."""
+    home = Path.home()
+    if named := os.environ.get("SIGHTLINE_CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "sightline" / "Cache"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "sightline"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"

@@ -6,7 +6,6 @@ Only this folder reads the environment.
 from __future__ import annotations
 
 import os
-import sys
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -298,18 +297,6 @@ class Settings(BaseSettings):
         if isinstance(env_settings, EnvSettingsSource):  # it reads the variables of fields alone
             env_settings.env_vars = renamed(env_settings.env_vars, PREFIX.lower())
         return tuple(NamedSource(settings_cls, source) for source in (init_settings, env_settings, *file))
-
-
-def cache_folder() -> Path:
-    """Default folder of the cache: SIGHTLINE_CACHE, or the usual place on this system."""
-    home = Path.home()
-    if named := os.environ.get(PREFIX + "CACHE"):
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "sightline" / "Cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "sightline"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "sightline"
 
 
 def settings_file() -> Path | None:

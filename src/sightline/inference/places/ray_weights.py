@@ -19,7 +19,7 @@ import msgspec
 from sightline import profiles
 from sightline.core.errors import ModelError
 from sightline.inference.places.messages import LoadRequest
-from sightline.settings.settings import cache_folder
+from sightline.settings.own_folder import cache_folder
 from sightline.zoo.catalogue import builtin_names, find
 from sightline.zoo.store import Cache
 

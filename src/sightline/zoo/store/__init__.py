@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from sightline.core.errors import ConfigError, ModelError
 from sightline.engines._address import SUFFIX, ModelAddress
 from sightline.profiles import File, Profile
-from sightline.settings.settings import cache_folder
+from sightline.settings.own_folder import cache_folder
 from sightline.zoo.store.verify import Expected, judge
 
 RECORD = "pulled.json"
