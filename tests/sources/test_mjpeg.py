@@ -1,4 +1,4 @@
-"""Motion JPEG over HTTP, and cameras that give one picture at a time."""
+"""Motion JPEG over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
-from pathlib import Path
 
 import cv2
 import pytest
@@ -18,12 +17,11 @@ from hypothesis import strategies as st
 
 from sightline.core.errors import SourceError
 from sightline.media import codecs
-from sightline.sources import _gate, _mjpeg, _snapshot, network
+from sightline.sources import _gate, _mjpeg, network
 from sightline.sources._mjpeg import JpegSplitter
-from sightline.sources._reconnecting import ReconnectingSource
 from sightline.sources.base import Shot, open_source
 from support.clips import number_of, numbered
-from support.http_files import files, sending
+from support.http_files import sending
 
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 
@@ -221,24 +219,6 @@ def test_a_camera_that_sends_blanks_is_not_listened_to_for_ever(
     over.set()
 
 
-def test_a_picture_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_snapshot, "WHOLE_S", 0.5)
-    over = threading.Event()
-
-    def send(out: BufferedIOBase) -> None:
-        out.write(cv2.imencode(".png", numbered(8))[1].tobytes()[:100])
-        while not over.wait(0.02):
-            out.write(b"x")
-
-    with (
-        sending(send, "image/png") as url,
-        open_source(url) as source,
-        pytest.raises(SourceError, match=r"a picture that was not whole after 0\.5 s"),
-    ):
-        next(iter(source))
-    over.set()
-
-
 def test_what_nobody_has_called_unwatched_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Single pictures and live video say nothing of who watches."""
     monkeypatch.setattr(_gate, "PAUSE_S", 60.0)
@@ -355,69 +335,3 @@ def test_a_picture_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         assert splitter.feed(bytes(1000)) == []
     assert splitter.lost == 1
     assert splitter.feed(jpeg(5)) == [jpeg(5)]
-
-
-# One picture at a time
-
-
-def test_a_camera_with_snapshots_alone_is_asked_again_and_again(tmp_path: Path) -> None:
-    (tmp_path / "snap").write_bytes(jpeg(0))
-    told: list[str | None] = []
-    with files(tmp_path) as url:
-        source = ReconnectingSource(f"{url}/snap#fps=50", patient=True, tell=told.append)
-        numbers = []
-        for shot in source:
-            assert abs(time.time() - shot.timestamp) < 10
-            numbers.append(number_of(shot.image))
-            (tmp_path / "next").write_bytes(jpeg(len(numbers)))
-            (tmp_path / "next").replace(tmp_path / "snap")
-            if len(numbers) == 6:
-                source.close()
-    assert numbers == list(range(6))
-    assert told == [None] * 6 or told == [None], "it is never lost"
-
-
-def test_one_picture_over_http_is_one_picture(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(jpeg(7))
-    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", numbered(8))[1].tobytes())
-    (tmp_path / "bad.jpg").write_bytes(jpeg(7)[:60])
-    with files(tmp_path) as url:
-        for name, number in (("a.jpg", 7), ("a.png", 8)):
-            with open_source(f"{url}/{name}") as source:
-                assert [number_of(shot.image) for shot in source] == [number]
-        with (
-            open_source(f"{url}/bad.jpg") as source,
-            pytest.raises(SourceError, match="its picture can't be read"),
-        ):
-            list(source)
-
-
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
-def test_a_picture_whose_length_is_not_told_is_one_too(ending: str) -> None:
-    picture = cv2.imencode(ending, numbered(7))[1].tobytes()
-
-    def send(out: BufferedIOBase) -> None:
-        out.write(picture)
-
-    with sending(send, "image/any") as url, open_source(url) as source:
-        assert [number_of(shot.image) for shot in source] == [7]
-
-
-@pytest.mark.parametrize("wrong", ["fps=0", "fps=x", "fps=1000"])
-def test_a_rate_that_makes_no_sense_is_called_so(wrong: str) -> None:
-    with pytest.raises(SourceError, match=f"#{wrong}; expected #fps=N, N from 0.001 to 60"):
-        open_source(f"http://127.0.0.1/snap.jpg#{wrong}")
-
-
-def test_odd_cameras_of_reports_play(cases: Path) -> None:
-    """With the files of those who reported faults."""
-    with files(cases) as url:
-        sizes = {}
-        for name in ("base.jpg", "noeoi.jpg", "exif6.jpg", "exif2.jpg"):
-            with open_source(f"{url}/{name}") as source:
-                (shot,) = source
-            sizes[name] = (shot.image.shape[:2], shot.damaged)
-        with pytest.raises(SourceError, match="HEIC pictures are not read"):
-            open_source(f"{url}/grid.heic")
-    assert set(sizes.values()) == {((540, 405), False), ((540, 405), True)}
-    assert [name for name, (_, damaged) in sizes.items() if damaged] == ["noeoi.jpg"]
