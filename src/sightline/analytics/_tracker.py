@@ -49,8 +49,8 @@ TRAIL, TRAIL_STEP_S = 24, 0.1
 """Places that are kept of each track, and the time between two of them."""
 LARGEST_ID = 2**31 - 1
 FAR = np.float32(1e6)
-NOBODY = np.empty(0, np.int32)
 """Largest coordinate; what lies beyond is moved there."""
+NOBODY = np.empty(0, np.int32)
 
 BOX, PLACE, SPEED, COV, GAINED, GAP, AGE, MOVING, ONE, SEEN, START, HEADING, EVIDENCE, WEIGHT, NUMBERS = (
     slice(0, 4), slice(0, 2), slice(4, 6), slice(6, 9), slice(6, 8), 9, 10, slice(0, 11), 11, slice(12, 16),

@@ -139,6 +139,4 @@ class ObjectEvents(Stage):
     def _end(frame: Frame, gone: Iterable[_Known], reason: str) -> Iterator[Event]:
         for one in gone:
             lasted = round(one.seen - one.began, 3)
-            yield structs.replace(
-                one.start, phase="end", at=frame.captured_at, seq=frame.seq, seconds=lasted, reason=reason
-            )
+            yield one.start.ended(frame.captured_at, frame.seq, lasted, reason)

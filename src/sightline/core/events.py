@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Phase: TypeAlias = Literal["start", "update", "end"]
 Action: TypeAlias = Literal["notify", "webhook", "mqtt", "command", "clip"]
@@ -56,6 +56,10 @@ class Event(Struct, tag="event", frozen=True, kw_only=True, omit_defaults=True):
     """Path of its clip on the server, which grows until its last second is recorded; empty where none is kept."""
     number: int = 0
     """Place in the order in which the server stored events. Who comes back asks for those after the last it had."""
+
+    def ended(self, at: float, seq: int, seconds: float | None, reason: str = "") -> Event:
+        """Return the end of what this is the start of."""
+        return structs.replace(self, phase="end", at=at, seq=seq, seconds=seconds, reason=reason)
 
 
 class EventRecord(Struct, frozen=True, kw_only=True):

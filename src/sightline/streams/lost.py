@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from msgspec import structs
-
 from sightline.core.events import Event
 from sightline.streams.stream import Stream
 
@@ -91,11 +89,7 @@ class LostStreams:
     def _end(self, watched: _Watched, lasted: float, reason: str = "") -> None:
         if (loss := watched.loss) is not None:
             watched.loss = None
-            self._emit(
-                structs.replace(
-                    loss, phase="end", at=watched.at, seq=watched.seq, seconds=round(lasted, 3), reason=reason
-                )
-            )
+            self._emit(loss.ended(watched.at, watched.seq, round(lasted, 3), reason))
 
 
 def _lost(watched: _Watched, stream: Stream | None, now: float) -> str:

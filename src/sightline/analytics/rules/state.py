@@ -152,7 +152,7 @@ class RuleState:
         if key in self._lasting:
             start, begun = self._lasting.pop(key)
             seconds = round(max(0.0, moment.clock - begun), 3)
-            yield structs.replace(start, phase="end", at=moment.at, seq=moment.seq, seconds=seconds, reason=reason)
+            yield start.ended(moment.at, moment.seq, seconds, reason)
 
     def _allows(self, moment: Moment) -> bool:
         """Return True if the rule's hours allow this time. Whoever is there when they begin must be seen after that."""

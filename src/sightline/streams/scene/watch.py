@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from msgspec import structs
-
 from sightline.core.errors import BadImage
 from sightline.core.events import Event
 from sightline.core.fence import Fence
@@ -80,17 +78,7 @@ class SceneWatch:
         if change.phase == "end":
             assert self._lasts is not None
             start, self._lasts = self._lasts, None
-            self._emit(
-                structs.replace(
-                    start,
-                    phase="end",
-                    at=frame.captured_at,
-                    seq=frame.seq,
-                    seconds=change.seconds,
-                    reason=change.reason,
-                ),
-                frame,
-            )
+            self._emit(start.ended(frame.captured_at, frame.seq, change.seconds, change.reason), frame)
             return
         self._number += 1
         self._lasts = Event(
