@@ -33,11 +33,10 @@ from sightline.security.authorization import needs
 from sightline.security.tokens import ALL
 from sightline.server.api.checked import checked_by
 from sightline.server.api.precondition import AsItWas
+from sightline.server.api.setting_changes import HIDDEN
 from sightline.server.api.stats import SinkStats, sink_stats
 from sightline.server.state import ServerState, state_of
 from sightline.wire.lines import encode
-
-HIDDEN = "(hidden)"
 
 
 def _bad(problem: Mapping[str, Any]) -> BadSetting:

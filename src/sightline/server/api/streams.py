@@ -22,7 +22,7 @@ from sightline.core.errors import (
 from sightline.core.openapi import gives, refusals
 from sightline.core.schedule import ScheduleText
 from sightline.security.authorization import access_of, needs
-from sightline.server.api.checked import CheckedRoute
+from sightline.server.api.checked import checked_by
 from sightline.server.api.schemas import Ready
 from sightline.server.api.stream_stats import StreamDetail, StreamStats, stream_detail, stream_stats
 from sightline.server.state import ServerState, state_of
@@ -38,13 +38,8 @@ MOST_WORDS = 200
 """Characters of a trouble that are told."""
 
 
-class _SettingsRoute(CheckedRoute):
-    def told(self, problem: Mapping[str, Any]) -> BadSetting:
-        return bad_setting(problem)
-
-
 DisplayName = Annotated[str, Field(strict=True, max_length=MOST_CHARACTERS), AfterValidator(check_display_name)]
-changes = APIRouter(route_class=_SettingsRoute)
+changes = APIRouter(route_class=checked_by(bad_setting))
 
 
 class StreamChange(AskedSettings):
