@@ -9,12 +9,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from sightline import profiles
-from sightline.core.errors import ConfigError, InUse, ModelError, NotFound
+from sightline.core.errors import ConfigError, InUse, LimitReached, ModelError, NotFound
 from sightline.core.openapi import refusals
 from sightline.core.types import ModelCard
 from sightline.inference.offers import Offer
 from sightline.security.authorization import access_of, needs
-from sightline.server.api.schemas import Error
 from sightline.server.api.stream_stats import StreamSettings
 from sightline.server.downloads import Download
 from sightline.server.state import state_of
@@ -108,7 +107,7 @@ async def models(request: Request, stream: str = "") -> Models:
     "/api/models/{name}/weights",
     tags=["models"],
     status_code=202,
-    responses={code: {"model": Error} for code in (404, 429)},
+    responses=refusals(NotFound, LimitReached),
     dependencies=[needs("admin")],
 )
 async def get_weights(request: Request, name: str) -> Accepted:
