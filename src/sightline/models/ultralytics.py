@@ -43,7 +43,6 @@ class YoloLayout:
     """Name of the output with the boxes."""
     prototypes: str | None
     classes: int
-    coefficients: int
 
 
 def recognise(graph: Graph) -> bool:
@@ -106,7 +105,7 @@ def layout_of(graph: Graph) -> YoloLayout | None:
         return None
     if classes < 1:
         return None
-    return YoloLayout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes, coefficients)
+    return YoloLayout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes)
 
 
 def build(graph: Graph, engine: Engine) -> Ultralytics:

@@ -68,20 +68,10 @@ class Match(NamedTuple):
 class Shift(NamedTuple):
     """Where in the picture the scene is now."""
 
-    across: float
-    """To the right, in longer sides of the picture."""
-    down: float
+    far: float
+    """To a side or up or down, whichever is more, in longer sides of the picture."""
     fits: float
     """How well it fits there."""
-
-    @property
-    def far(self) -> float:
-        """The larger of the two."""
-        return max(abs(self.across), abs(self.down))
-
-    def near(self, other: Shift, most: float) -> bool:
-        """Return True if two shifts differ by no more than that."""
-        return max(abs(self.across - other.across), abs(self.down - other.down)) <= most
 
 
 def structure(picture: Grey, size: tuple[int, int]) -> Structure:
@@ -157,7 +147,7 @@ class Scene:
         fits[np.abs(down) > near[0]] = -1
         fits[:, np.abs(across) > near[1]] = -1
         y, x = np.unravel_index(int(np.argmax(fits)), padded)
-        return Shift(float(across[x]) / longest, float(down[y]) / longest, float(fits[y, x]))
+        return Shift(float(max(abs(across[x]), abs(down[y]))) / longest, float(fits[y, x]))
 
 
 def _blocks(cells: NDArray[np.float32]) -> Floats:
