@@ -92,6 +92,31 @@ def test_rows_of_an_open_graph_tell_v5_from_yolox(make_graph: Callable[..., Path
     assert load_model(str(file), engine="onnx", imgsz=64).card.family == "ultralytics"
 
 
+def v5_heads(columns: int) -> dict[str, NDArray[np.float32]]:
+    """What boxes were decoded from, for each stride: 3 x h x w x columns."""
+    return {str(350 + side): np.ones((3, side, side, columns), np.float32) for side in (8, 4, 2)}
+
+
+def v8_heads(columns: int) -> dict[str, NDArray[np.float32]]:
+    """The same of YOLOv8: columns x h x w, with 16 values for each side of a box."""
+    return {str(350 + side): np.ones((columns + 60, side, side), np.float32) for side in (8, 4, 2)}
+
+
+@pytest.mark.parametrize("metadata", [NAMES, {"names": NAMES["names"]}, {"family": "ultralytics"}])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_boxes_were_decoded_from_may_be_there_besides(
+    make_graph: Callable[..., Path], metadata: dict[str, str], is_open: bool
+) -> None:
+    """YOLOv5 up to 6.1 writes files with four outputs, and so does ``torch.onnx.export`` alone."""
+    for output, heads in ((LAYOUTS[0].values[0], v8_heads(7)), (LAYOUTS[1].values[0], v5_heads(8))):
+        values = {"output": output, **heads}
+        file = make_graph(values, metadata={**metadata, "imgsz": "[64, 64]"}, open_outputs=is_open)
+        np.testing.assert_allclose(predict(file).xyxy, [[12, 26, 28, 34], [35, 35, 45, 45]], atol=1e-4)
+        some = dict(list(values.items())[:3])
+        with pytest.raises(ModelError, match=r"can't be read|does not fit|of no family"):
+            load_model(str(make_graph(some, metadata=metadata)), engine="onnx")
+
+
 def test_the_file_says_which_size_it_was_trained_for(make_graph: Callable[..., Path]) -> None:
     metadata = {**NAMES, "imgsz": "[64, 128]"}  # height, width
     file = make_graph({"output0": v8(cells=2 * CELLS)}, size=(None, None), open_outputs=True, metadata=metadata)
@@ -150,6 +175,9 @@ def test_masks_fill_their_part_of_the_box(make_graph: Callable[..., Path], outpu
     expected[40:48, 24:40] = 2
     assert found.mask is not None
     np.testing.assert_array_equal(found.mask, expected)
+    heads = (v8_heads if output.shape[1] == CELLS else v5_heads)(8)
+    more = make_graph({"output0": output, "output1": prototypes(), **heads}, metadata=NAMES)
+    np.testing.assert_array_equal(predict(more).mask, expected)
 
 
 def test_masks_follow_the_picture_out_of_the_letterbox(make_graph: Callable[..., Path]) -> None:

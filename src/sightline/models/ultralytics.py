@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightline.core.errors import ModelError
 from sightline.core.predictions import Detections
-from sightline.core.types import Engine, ModelCard, Task
+from sightline.core.types import Engine, ModelCard, Task, TensorSpec
 from sightline.models._boxes import Letterbox, above, anchors, corners, detections, final_rows, shares
 from sightline.models._card import card_of
 from sightline.models._instances import instance_map
@@ -87,9 +87,10 @@ def _plausible(graph: Graph, layout: YoloLayout) -> bool:
 
 def layout_of(graph: Graph) -> YoloLayout | None:
     """The layout of the graph's outputs; None if they have none of these layouts."""
-    boxes = [o for o in graph.outputs.values() if len(o.shape) == 3]
-    prototypes = [o for o in graph.outputs.values() if len(o.shape) == 4]
-    if len(boxes) != 1 or len(prototypes) > 1 or len(boxes) + len(prototypes) < len(graph.outputs):
+    outputs = _without_heads(graph)
+    boxes = [o for o in outputs if len(o.shape) == 3]
+    prototypes = [o for o in outputs if len(o.shape) == 4]
+    if len(boxes) != 1 or len(prototypes) > 1 or len(boxes) + len(prototypes) < len(outputs):
         return None
     if graph.input.dtype == "uint8" or graph.sizes is not None or graph.about:
         return None
@@ -106,6 +107,19 @@ def layout_of(graph: Graph) -> YoloLayout | None:
     if classes < 1:
         return None
     return YoloLayout(version, boxes[0].name, prototypes[0].name if prototypes else None, classes)
+
+
+def _without_heads(graph: Graph) -> list[TensorSpec]:
+    """The outputs, but for the grids that boxes were decoded from. YOLOv5 up to 6.1 and old YOLOv7 give them besides,
+    and so does ``torch.onnx.export`` of a model that is not set to export."""
+    outputs = list(graph.outputs.values())
+    width, height = graph.size
+    for strides in STRIDES:
+        grids = [(height // stride, width // stride) for stride in strides]
+        heads = [o for o in outputs if len(o.shape) > 3 and o.shape[2:4] in grids]
+        if sorted(o.shape[2:4] for o in heads) == sorted(grids):
+            return [o for o in outputs if o not in heads]
+    return outputs
 
 
 def build(graph: Graph, engine: Engine) -> Ultralytics:
