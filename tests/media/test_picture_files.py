@@ -15,7 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.errors import BadImage, ProtocolError, TooLarge
-from sightline.media.pictures import read_picture
+from sightline.media.orientation import upright
+from sightline.media.pictures import decode_picture, read_picture
+from sightline.sources.base import open_source
+from support.avifs import avif, grid_avif
+from support.http_files import files
 
 PICTURE = np.full((64, 48, 3), 127, np.uint8)
 JPEG = cv2.imencode(".jpg", PICTURE)[1].tobytes()
@@ -132,6 +136,47 @@ def test_pngs_and_webps_are_turned_as_jpegs_are(orientation: int, tmp_path: Path
         tuple(bright)
         == {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
     )
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avifs_are_turned_too(orientation: int) -> None:
+    """They have properties of their own for it. OpenCV reads none of these."""
+    picture = np.random.default_rng(1).integers(0, 256, (6, 4, 3)).astype(np.uint8).repeat(32, 0).repeat(32, 1)
+    found = decode_picture(avif(picture, orientation)).image.astype(int)
+    expected = upright(picture, orientation)
+    assert found.shape == expected.shape
+    assert np.median(abs(found - expected)) < 12
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_an_avif_of_tiles_is_read_whole(quarters: int, tmp_path: Path) -> None:
+    """FFmpeg gives one of the tiles. It may have any name, and come from a folder or over HTTP."""
+    picture = np.random.default_rng(2).integers(0, 256, (4, 6, 3)).astype(np.uint8).repeat(32, 0).repeat(32, 1)
+    for name in ("a.avif", "photo", "b.mp4"):
+        (tmp_path / name).write_bytes(grid_avif(picture, quarters=quarters))
+    expected = np.rot90(picture, quarters)
+    with files(tmp_path) as url:
+        for spec, count in (
+            (tmp_path, 3),
+            *((tmp_path / name, 1) for name in ("a.avif", "photo", "b.mp4")),
+            (f"{url}/a.avif", 1),
+        ):
+            with open_source(str(spec)) as source:
+                found = [shot.image for shot in source]
+            assert [one.shape for one in found] == [expected.shape] * count
+            assert all(np.median(abs(one.astype(int) - expected)) < 12 for one in found)
+
+
+@given(st.data())
+def test_a_damaged_avif_is_a_picture_or_a_reasoned_error(data: st.DataObject) -> None:
+    whole = grid_avif(np.full((128, 192, 3), 90, np.uint8), quarters=1)
+    broken = bytearray(whole[: data.draw(st.integers(64, len(whole)))])
+    for at in data.draw(st.lists(st.integers(32, 600), max_size=8)):
+        broken[at % len(broken)] = data.draw(st.integers(0, 255))
+    try:
+        assert decode_picture(bytes(broken)).image.ndim == 3
+    except (BadImage, TooLarge) as e:
+        assert e.message  # noqa: PT017
 
 
 def test_a_picture_of_one_colour_is_read_however_few_bytes_it_has(tmp_path: Path) -> None:

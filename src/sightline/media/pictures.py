@@ -12,7 +12,7 @@ import numpy as np
 
 from sightline.core.errors import BadImage, ProtocolError, TooLarge
 from sightline.core.types import Image
-from sightline.media import codecs, heif, orientation
+from sightline.media import avif, codecs, heif, orientation
 
 MAX_PIXELS = 1 << 28
 """Most pixels of a picture file: width times height. The largest phone cameras have 200 million."""
@@ -79,12 +79,15 @@ def decode_picture(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PictureFile:
         pictures = max(1, len(GIF_PICTURE.findall(data)))
     elif data[:4] in TIFF:
         pictures = sum(1 for _ in _tiff_pages(data))
+    elif avif.is_still(data[:64]):
+        turned = avif.orientation_of(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error as e:
         raise BadImage(e.err) from None
     if image is None:
-        raise BadImage("its content is of no kind that is known, or damaged")
+        unknown = "its content is of no kind that is known, or damaged"
+        raise BadImage(avif.UNREAD if avif.is_still(data[:64]) else unknown)
     return PictureFile(orientation.upright(np.asarray(image, np.uint8), turned), pictures=pictures)
 
 

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sightline.core.errors import SourceError
+from sightline.media import avif
 from sightline.sources import _gate
 from sightline.sources._ffmpeg import source_error
 
@@ -74,7 +75,8 @@ class HttpBytes:
         head = self._head
         if HEADERS.match(head):
             return "parts"
-        if head.startswith(PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+        if webp or head.startswith(PICTURES) or avif.is_still(head):
             return "picture"
         return "text" if head.lstrip()[:1] in (b"#", b"<") else "video"
 

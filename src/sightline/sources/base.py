@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from sightline.core.errors import FAULTS, SightlineError, SourceError, cancelled, told
 from sightline.core.registry import answers, plugins
 from sightline.core.types import Encoded, Image
+from sightline.media import avif
 
 PICTURES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"))
-"""Suffixes of files that are single pictures."""
+"""Suffixes of files that are single pictures. AVIFs are too: see ``is_picture``."""
 IDLE_S = 1.0
 """Maximum age in seconds of a picture while nobody wants any."""
 
@@ -136,6 +137,17 @@ def find_source(spec: str) -> Any:
     if "://" not in spec and not Path(spec).exists():
         raise SourceError(f"{spec}: no such file or folder; expected one of: {known}")
     raise SourceError(f"{shown(spec)}: not a source that can be read; expected one of: {known}")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a single picture: by its suffix, or as an AVIF that is no animation."""
+    if path.suffix.lower() in PICTURES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return avif.is_still(file.read(64))
+    except OSError:
+        return False
 
 
 def printable(name: str) -> str:

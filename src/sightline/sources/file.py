@@ -12,7 +12,7 @@ from sightline.core.errors import SourceError
 from sightline.media import heif
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
 from sightline.sources._times import MAY_JUMP, Times
-from sightline.sources.base import PICTURES, Lose, Shot, Tee, printable, unnoticed
+from sightline.sources.base import Lose, Shot, Tee, is_picture, printable, unnoticed
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def handles(spec: str) -> bool:
     """True for any file that is not named like a picture."""
     path = Path(spec)
-    return path.is_file() and path.suffix.lower() not in PICTURES
+    return path.is_file() and not is_picture(path)
 
 
 def open(spec: str) -> VideoSource:

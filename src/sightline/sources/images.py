@@ -12,7 +12,7 @@ from typing import Any
 from sightline.core.errors import ProtocolError, SourceError
 from sightline.media import heif
 from sightline.media.pictures import open_picture
-from sightline.sources.base import PICTURES, Lose, Shot, printable, unnoticed
+from sightline.sources.base import PICTURES, Lose, Shot, is_picture, printable, unnoticed
 
 WHAT = "a picture (photo.jpg), a folder of pictures (photos/)"
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def handles(spec: str) -> bool:
     """True for a folder and for a name with a picture's suffix."""
     path = Path(spec)
-    return path.is_dir() or ("://" not in spec and path.suffix.lower() in PICTURES)
+    return path.is_dir() or ("://" not in spec and is_picture(path))
 
 
 def open(spec: str) -> Images:
@@ -42,8 +42,8 @@ def open(spec: str) -> Images:
 
 def _folder(spec: str, path: Path) -> Images:
     inside = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
-    files = sorted((f for f in inside if f.suffix.lower() in PICTURES), key=_natural)
-    left_out = Counter(f.suffix.lower() or "without an ending" for f in inside if f.suffix.lower() not in PICTURES)
+    files = sorted(filter(is_picture, inside), key=_natural)
+    left_out = Counter(f.suffix.lower() or "without an ending" for f in set(inside).difference(files))
     told = ", ".join(f"{n} {printable(kind)}" for kind, n in sorted(left_out.items()))
     advice = f"; {heif.ADVICE}" if heif.SUFFIXES & left_out.keys() else ""
     if not files:
@@ -108,4 +108,4 @@ def _natural(file: Path) -> list[Any]:
 
 
 def _endings() -> str:
-    return ", ".join(sorted(PICTURES))
+    return ", ".join(sorted(PICTURES | {".avif"}))
