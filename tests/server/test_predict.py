@@ -51,6 +51,34 @@ async def test_a_form_has_a_picture_and_parameters(server: Running) -> None:
     assert answer.json()["name"] == "a.jpg"
 
 
+def part(disposition: str, body: bytes, *headers: str) -> bytes:
+    """A part of a form whose boundary is b."""
+    head = "\r\n".join((f"Content-Disposition: form-data; {disposition}", *headers))
+    return b"--b\r\n" + head.encode() + b"\r\n\r\n" + body + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "headers", "name"),
+    [
+        ("name=\"image\"; filename*=utf-8''B%C3%BCro%22.jpg", (), 'Büro".jpg'),
+        ('name="image"; filename="Büro.jpg"', (), "Büro.jpg"),
+        ('name="image"; filename="a.jpg"; filename*=utf-8\'\'B%C3%BCro.jpg', (), "a.jpg"),
+        ('name="image"', ("Content-Type: image/jpeg",), ""),
+        ("name=image", ("Content-Type: application/octet-stream",), ""),
+    ],
+)
+async def test_a_forms_picture_may_be_named_in_any_way(
+    server: Running, disposition: str, headers: tuple[str, ...], name: str
+) -> None:
+    """Also by libraries that give names outside ASCII as ``filename*`` alone, or none. One file may not be chosen."""
+    unchosen = part('name="other"; filename=""', b"", "Content-Type: application/octet-stream")
+    conf = part('name="conf"', b"0.5", "Content-Type: text/plain; charset=utf-8")
+    form = unchosen + part(disposition, encoded(".png", 200, 200), *headers) + conf + b"--b--\r\n"
+    answer = await server.http.post(PREDICT, content=form, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["name"], answer.json()["width"]) == (name, 200)
+
+
 async def test_of_several_pictures_a_bad_one_harms_no_other(server: Running) -> None:
     files = [("image", (name, data)) for name, data in (("a", JPEG), ("b", b"nonsense"), ("c", encoded(".png")))]
     found = (await server.http.post(PREDICT, files=files)).json()["results"]

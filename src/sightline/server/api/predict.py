@@ -202,7 +202,7 @@ async def _pictures(
         for name, value in form.multi_items():
             if isinstance(value, str):
                 fields.setdefault(name, []).append(value)
-            else:
+            elif value.filename or value.size:  # else a field of a page in which no file was chosen
                 files.append(value)
         if not files:
             got = ", ".join(sorted(fields))[:80] or "nothing"
