@@ -86,7 +86,7 @@ def test_a_server_alone_does_without_what_hubs_need_and_hubs_say_how_to_get_it()
 
 
 def test_the_lock_has_every_package_in_a_version_that_fits() -> None:
-    """What ``make`` and the container install is pinned, and ``make lock`` was not forgotten."""
+    """Fault 66: what ``make`` and the container install is pinned, and ``make lock`` was not forgotten."""
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins: dict[str, set[str]] = {}
     for pin in (Requirement(line) for line in lines if line and not line.startswith("#")):

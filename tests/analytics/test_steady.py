@@ -1,4 +1,4 @@
-"""A person's edges are steady from frame to frame, and follow what moves.
+"""A person's edges are steady from frame to frame, and follow what moves: fault 28.
 
 ``python tests/analytics/test_steady.py``, with ``tests`` on PYTHONPATH, writes ``golden/steady.json`` anew.
 """

@@ -170,7 +170,7 @@ def test_pictures_are_saved_as_pictures(clip: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("conf", "count"), [("0.001", 3), ("0.01", 2), ("0.999", 1)])
 def test_any_confidence_between_0_and_1_counts(make_graph: MakeGraph, tmp_path: Path, conf: str, count: int) -> None:
-    """Below 0.05 it was refused, and people evaluate at 0.001."""
+    """Fault 25: below 0.05 it was refused, and people evaluate at 0.001."""
     rows = np.zeros((20, 6), np.float32)
     for i, certainty in enumerate((0.9995, 0.02, 0.002)):
         rows[i] = [10 * i, 5, 10 * i + 8, 30, certainty, 1]
@@ -290,6 +290,7 @@ def test_the_people_are_found(assets: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_is_not_utf8_gets_its_line(tmp_path: Path) -> None:
+    """Fault 10."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", b"ok.jpg"):
@@ -310,6 +311,7 @@ def test_a_file_whose_name_is_not_utf8_gets_its_line(tmp_path: Path) -> None:
 
 
 def test_streams_of_addresses_have_names_that_differ() -> None:
+    """Fault 12."""
     names = [stream_name(shown(f"rtsp://me:pw@192.168.1.{n}/live")) for n in (10, 11)]
     assert names == ["192_168_1_10", "192_168_1_11"]
     assert stream_name("rtsp://127.0.0.1:8554") == "127_0_0_1_8554"
@@ -317,6 +319,7 @@ def test_streams_of_addresses_have_names_that_differ() -> None:
 
 
 def test_a_damaged_picture_has_a_line_that_says_so(tmp_path: Path, cases: Path) -> None:
+    """Fault 9."""
     done = run(cases / "noeoi.jpg", "--jsonl", tmp_path / "out.jsonl")
     assert done.code == 0, done.err
     (row,) = lines(tmp_path / "out.jsonl")

@@ -145,6 +145,7 @@ async def test_a_picture_that_cannot_be_decoded_is_a_dropped_frame(url: str, str
 
 
 async def test_a_picture_that_can_not_be_taken_is_a_dropped_frame(url: str, stream: str) -> None:
+    """Fault 11."""
     bad = [picture()[:60], picture() + bytes(5 << 20), b"\x89PNG\r\n\x1a\n", b""]
     answers = await published(url, stream, [picture(), *bad, picture()])
     told = {a.seq: a.reason for a in answers if isinstance(a, Dropped)}

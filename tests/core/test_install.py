@@ -1,4 +1,4 @@
-"""The command that installs an extra."""
+"""The command that installs an extra (fault 70)."""
 
 from __future__ import annotations
 

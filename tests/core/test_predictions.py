@@ -144,7 +144,7 @@ def test_the_package_shows_what_there_is() -> None:
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=5), st.lists(st.floats(width=32), min_size=4, max_size=4))
 def test_no_confidence_outside_0_to_1_and_no_endless_box_leaves(confidence: list[float], box: list[float]) -> None:
-    """There was a confidence of 31 in the JSON."""
+    """Fault 20: there was a confidence of 31 in the JSON."""
     xyxy = np.array([box] * len(confidence), np.float32)
     columns = xyxy, np.array(confidence, np.float32), np.zeros(len(confidence), np.int32)
     good = all(0 <= value <= 1 for value in confidence) and bool(np.isfinite(box).all())

@@ -136,7 +136,7 @@ def mistaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("mistaken")
 def test_one_source_s_mistake_is_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The other sources work, and a mistyped one is told what there is."""
+    """Fault 61: the other sources work, and a mistyped one is told what there is."""
     (tmp_path / "photos").mkdir()
     assert find_source(str(tmp_path / "photos")).__name__ == "sightline.sources.images"
     assert find_source("rtsp://camera.lan/1").__name__ == "sightline.sources.network"

@@ -95,7 +95,7 @@ def test_every_file_that_the_image_takes_is_let_into_its_build() -> None:
 
 
 def test_every_variant_of_the_image_installs_extras_that_there_are_at_pinned_versions() -> None:
-    """OpenVINO is in the default image, PyTorch in ``full``."""
+    """Fault 66: OpenVINO is in the default image, PyTorch in ``full``."""
     steps = dict(re.findall(r"^ +(cpu|full|cuda)\) (.+?);;", DOCKERFILE, re.MULTILINE | re.DOTALL))
     named = {name: re.findall(r"{wheel}\[(.+?)\]", step) for name, step in steps.items()}
     extras = {name: set(",".join(found).split(",")) - {""} for name, found in named.items()}
@@ -109,7 +109,7 @@ def test_every_variant_of_the_image_installs_extras_that_there_are_at_pinned_ver
 
 
 def test_the_mounted_folder_s_settings_are_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models, sources and settings come with one folder. As it is it changes nothing."""
+    """Fault 66: models, sources and settings come with one folder. As it is it changes nothing."""
     services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
     for name, service in services.items():
         assert "${SIGHTLINE_FOLDER:-./deploy/config}:/config:ro" in service["volumes"], name
@@ -163,7 +163,7 @@ def test_the_kubernetes_objects_fit_together() -> None:
 
 
 async def test_the_kubernetes_services_reach_what_the_server_opens(tmp_path: Path) -> None:
-    """TCP and WebRTC had no port."""
+    """Fault 66: TCP and WebRTC had no port."""
     found = manifests()
     container = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     open_ports = {one["name"]: one["containerPort"] for one in container["ports"]}

@@ -78,7 +78,7 @@ def test_all_cells_run_from_top_to_bottom(tmp_path: Path) -> None:
 
 
 def test_it_installs_a_clone_of_the_repository(tmp_path: Path) -> None:
-    """pip is not run: what it would be told is."""
+    """Fault 68. pip is not run: what it would be told is."""
     cells = [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
     install = "".join(cells[0]["source"])
     assert '%pip install --quiet "{clone.resolve()}[torch]"' in install

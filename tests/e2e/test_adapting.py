@@ -102,7 +102,7 @@ async def test_the_page_sends_less_when_it_is_late(browser: Browser, assets: Pat
 
 
 async def test_every_page_says_why_a_stream_has_fewer_pictures(browser: Browser) -> None:
-    """A clip that the server reads got worse, and the viewer's page showed a green "Live" and no reason."""
+    """Fault 41: a clip that the server reads got worse, and the viewer's page showed a green "Live" and no reason."""
     sources = {"clip": "synthetic:?size=320x180&fps=30", "other": "synthetic:?size=320x180&fps=30"}
     async with (
         inside(load=loading(Slow(0.04)), sources=sources, static_skip=False) as server,

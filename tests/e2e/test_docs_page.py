@@ -1,4 +1,4 @@
-"""``/docs`` shows the API without a request to anybody else."""
+"""``/docs`` shows the API without a request to anybody else (fault 64)."""
 
 from __future__ import annotations
 

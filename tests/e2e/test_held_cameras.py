@@ -55,7 +55,7 @@ def scene(seq: int) -> Image:
 
 @pytest.mark.timeout(300)
 async def test_boxes_lie_on_what_they_mean_however_the_camera_is_held() -> None:
-    """The picture is shown upright, its size is that of the upright picture, and the boxes fit."""
+    """Faults 3 and 9: the picture is shown upright, its size is that of the upright picture, and the boxes fit."""
     async with (
         serving("--model", "motion", "--no-static-skip") as server,
         browsing() as browser,

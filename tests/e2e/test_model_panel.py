@@ -119,7 +119,7 @@ async def test_model_classes_and_confidence_are_chosen_by_keyboard(server: Runni
         await expect(lacking).to_contain_text("Licence: NVIDIA")
         panel_height = "document.querySelector('#model-panel').getBoundingClientRect().height"
         height = await page.evaluate(panel_height)
-        await page.keyboard.press("Escape")  # a list over the page, which Escape closes
+        await page.keyboard.press("Escape")  # fault 50: a list over the page, which Escape closes
         await expect(lacking).to_be_hidden()
         await expect(page.locator("#model-chosen")).to_be_focused()
         assert await page.evaluate(panel_height) == height, "the list pushes nothing"
@@ -200,7 +200,7 @@ async def test_a_model_that_fails_is_told_where_it_was_chosen_and_the_old_one_go
 
 async def test_a_profile_on_the_camera_page_in_every_way_to_show_it(server: Running, browser: Browser) -> None:
     async with visiting(browser, f"{server.url}/camera/desk") as page:
-        # chosen before the camera starts, and nothing there that does nothing
+        # fault 49: chosen before the camera starts, and nothing there that does nothing
         await expect(page.locator("#model-why")).to_have_text("The camera will start with it.")
         await choose(page, "fast")
         await expect(page.locator("#model-name")).to_have_text("fast")
@@ -307,6 +307,7 @@ needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="without PyT
 
 @needs_torch
 async def test_whoever_may_gets_a_model_with_a_button(browser: Browser, tmp_path: Path) -> None:
+    """Fault 50."""
     with made_hub() as hub:
         of_the_hub(hub)  # whose files are made ones
         hub.hold = threading.Event()
@@ -325,6 +326,7 @@ async def test_whoever_may_gets_a_model_with_a_button(browser: Browser, tmp_path
 
 @needs_torch
 async def test_a_download_that_breaks_off_is_told_and_can_be_tried_again(browser: Browser, tmp_path: Path) -> None:
+    """Fault 50."""
     with made_hub() as hub:
         of_the_hub(hub)
         hub.statuses += [404]

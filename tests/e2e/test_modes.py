@@ -174,7 +174,7 @@ async def test_browser_and_python_draw_alike(page: Page, mode: str, opacity: flo
 
 @pytest.mark.parametrize("mode", ["filled", "blend", "contours", "blur_background", "replace_background"])
 async def test_edges_of_a_model_with_two_classes_have_no_steps(page: Page, mode: str) -> None:
-    """Wherever a person is drawn, and where the background is hidden; hard values are what old peers send."""
+    """Fault 28, wherever a person is drawn, and where the background is hidden; hard values are what old peers send."""
     for soft in (SOFT, SOFT.only(frozenset({1}))):
         hard = in_python(mode, replace(soft, alpha=None), 1.0)
         ours, theirs = in_python(mode, soft, 1.0), await in_browser(page, mode, soft, 1.0)

@@ -156,7 +156,7 @@ async def test_one_button_and_the_person_is_boxed_here_and_at_two_viewers(
 async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page_counts(
     server: Running, browser: Browser, tmp_path: Path
 ) -> None:
-    """A scene in which nothing moves is shown, and counted."""
+    """Fault 54: a scene in which nothing moves is shown, and counted."""
     page, errors = await open_page(browser, f"{server.url}/view/still")
     await state(page, "waiting")  # it would not see pictures from before
     async with peer(f"{server.ws}/ws/camera/still") as still:
@@ -192,7 +192,7 @@ async def test_full_screen_has_state_and_key_and_the_export_counts_what_the_page
 
 
 async def test_full_screen_of_a_phone_is_the_picture(server: Running, browser: Browser) -> None:
-    """Held upright or not, the picture takes what the screen has, and the way out is on it."""
+    """Fault 54: held upright or not, the picture takes what the screen has, and the way out is on it."""
     screen = {"width": 390, "height": 844}
     page, errors = await open_page(browser, f"{server.url}/view/pocket", viewport=screen, has_touch=True)
     await state(page, "waiting")
@@ -233,7 +233,7 @@ async def test_the_pages_come_back_by_themselves_after_a_restart(browser: Browse
         await first.process.wait()
         await state(camera, "reconnecting")
         await expect(viewer.locator("#banner")).to_contain_text("server")
-        # nothing there claims to be live, and all of it can be read
+        # fault 51: nothing there claims to be live, and all of it can be read
         await expect(card).to_contain_text("Not known")
         await expect(dashboard.locator("#banner")).to_contain_text("Trying again")
         await expect(dashboard.locator("#retry")).to_be_visible()
@@ -275,6 +275,7 @@ async def test_an_insecure_address_says_what_to_do(browser: Browser) -> None:
 async def test_a_switch_shows_whether_it_is_on_where_the_system_chooses_the_colours(
     server: Running, browser: Browser
 ) -> None:
+    """Fault 52."""
     page, _ = await open_page(browser, f"{server.url}/view/forced", forced_colors="active", reduced_motion="reduce")
     looks = """e => [getComputedStyle(e).backgroundColor, getComputedStyle(e, "::before").backgroundColor,
       getComputedStyle(e, "::before").transform]"""

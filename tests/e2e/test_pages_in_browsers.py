@@ -88,7 +88,7 @@ async def test_a_busy_stream_says_so_and_offers_another_name(server: Running, br
 async def test_a_hidden_page_goes_on_sending_unless_it_shall_pause_and_viewers_read_why(
     server: Running, browser: Browser
 ) -> None:
-    """A reload goes on by itself."""
+    """Fault 57, and 53: a reload goes on by itself."""
     page, _ = await open_page(browser, f"{server.url}/camera/hidden")
     await page.locator("#start").click()
     await state(page, "live")

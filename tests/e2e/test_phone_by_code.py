@@ -86,6 +86,7 @@ async def phone(browser: Browser) -> BrowserContext:
 
 
 async def test_the_dialog_notices_the_phone(browser: Browser, admin: Page) -> None:
+    """Fault 48."""
     await admin.get_by_role("button", name="Add a phone").click()
     await admin.get_by_label("Stream", exact=True).fill("pocket")
     await admin.get_by_role("button", name="New code").click()
@@ -102,7 +103,7 @@ async def test_the_dialog_notices_the_phone(browser: Browser, admin: Page) -> No
     await expect(link).to_be_hidden()
     assert await admin.get_by_role("link", name="Watch it").get_attribute("href") == "/view/pocket"
     await admin.get_by_role("button", name="Done").click()
-    # over WebRTC: it sends nothing in the background, and keeps its stream
+    # fault 57, over WebRTC: it sends nothing in the background, and keeps its stream
     card = admin.locator('.card[data-stream="pocket"]')
     await page.evaluate(LOOK_AWAY, "hidden")
     await expect(card).to_have_attribute("data-state", "paused")
@@ -117,6 +118,7 @@ async def test_the_dialog_notices_the_phone(browser: Browser, admin: Page) -> No
 async def test_who_is_not_signed_in_reads_so_before_the_camera_is_asked_for(
     lan: tuple[Running, Path], browser: Browser
 ) -> None:
+    """Fault 46."""
     base = re.findall(r"at (https://\S+)", "".join(lan[0].log))[0]
     page = await (await phone(browser)).new_page()
     await page.add_init_script(

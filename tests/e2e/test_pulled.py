@@ -31,14 +31,14 @@ async def test_the_card_says_that_a_camera_is_reconnected_and_the_viewer_shows_i
         errors += listen_for_errors(viewer)
         await viewer.goto(f"{server.url}/view/door")
         banner = viewer.locator("#banner")
-        await expect(banner).to_contain_text("nothing listens there")  # the same on every page
+        await expect(banner).to_contain_text("nothing listens there")  # fault 40: the same on every page
         await expect(banner).not_to_contain_text("Nobody")
         await expect(banner.get_by_role("link", name="All streams")).to_be_visible()
         await viewer.goto(f"{server.url}/camera/door")
         await expect(banner).to_contain_text("The server itself reads this camera")
         await expect(viewer.locator("#start")).to_be_hidden()
         with RtspServer(port, size=(320, 240)):
-            await expect(card).to_have_attribute("data-state", "resting")  # healthy, and nobody watches
+            await expect(card).to_have_attribute("data-state", "resting")  # fault 42: healthy, and nobody watches
             await expect(card).to_contain_text("Resting")
             await expect(card.locator("dl")).to_have_text(re.compile(r"fps\D+processing.*dropped\u2013$"))
             await page.set_viewport_size({"width": 1280, "height": 800})

@@ -228,7 +228,7 @@ print(engine.available(), engine.precisions(), "torch" in sys.modules, "transfor
 
 
 def test_only_what_needs_torchvision_suffers_from_one_that_does_not_fit(weights: Path, tmp_path: Path) -> None:
-    """As with a torchvision for graphics cards beside a PyTorch for processors: its import fails."""
+    """Fault 26. As with a torchvision for graphics cards beside a PyTorch for processors: its import fails."""
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms is gone')")
     code = """

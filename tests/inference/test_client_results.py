@@ -54,6 +54,7 @@ def test_a_map_of_classes_is_counted_here_whatever_the_page_says_of_it() -> None
 
 
 def test_an_alpha_comes_with_the_map_and_goes_on() -> None:
+    """Fault 28, for what a camera's page has found."""
     ids, alpha = np.array([[0, 1]], np.uint8), np.array([[0, 85, 170, 255]], np.uint8)
     made = result_of(FRAME, said(mask_bytes=1), codecs.encode_mask(ids, alpha), CARD, Pipeline())
     assert isinstance(made.prediction, Segmentation)

@@ -240,7 +240,7 @@ async def test_a_slow_model_gets_a_smaller_input_but_a_person_has_the_last_word(
 
 
 async def test_a_size_that_a_model_can_not_have_is_tried_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It was tried again and again, and held up everything else meanwhile."""
+    """Fault 22: it was tried again and again, and held up everything else meanwhile."""
     given = {"target_latency_ms": 60, "adaptive_imgsz": 416, "model_grace": 0}
     async with serving(tmp_path_factory, sized=True, **given) as (hub, log):
         log.refused.add(512)

@@ -51,7 +51,7 @@ async def test_a_higher_priority_comes_first_and_equals_take_turns() -> None:
 
 
 async def test_whose_turn_is_longest_ago_comes_first_whatever_frame_came_sooner() -> None:
-    """By time of waiting, those whose next frame happened to come sooner had a third more."""
+    """Fault 69: by time of waiting, those whose next frame happened to come sooner had a third more."""
     async with working() as (hub, turns, go):
         streams = {name: hub.take(name, Recorder()) for name in ("late", "soon", "other")}
         streams["late"].put(picture_of(0, "late"))

@@ -270,7 +270,7 @@ def marked(data: bytes, orientation: int, order: str = "MM") -> bytes:
 @pytest.mark.parametrize("order", ["MM", "II"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_picture_is_upright_and_its_size_is_that_of_the_upright_one(orientation: int, order: str) -> None:
-    """The truth is OpenCV's own turning, which is that of browsers."""
+    """Fault 3. The truth is OpenCV's own turning, which is that of browsers."""
     data = marked(jpeg(64, 48), orientation, order)
     expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert expected is not None
@@ -294,7 +294,7 @@ def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
 
 @pytest.mark.parametrize("kind", REAL)
 def test_a_picture_without_its_end_is_decoded_and_marked(kind: str) -> None:
-    """Browsers show what came, and grey for the rest."""
+    """Fault 9. Browsers show what came, and grey for the rest."""
     data = REAL[kind]
     whole = codecs.check_jpeg(data, max_pixels=10**6)
     assert not whole.damaged
@@ -311,6 +311,7 @@ def test_a_picture_without_its_end_is_decoded_and_marked(kind: str) -> None:
 
 
 def test_what_phones_make_is_called_by_its_name() -> None:
+    """Fault 2."""
     with pytest.raises(BadImage, match="HEIC pictures are not read: convert them"):
         codecs.check_jpeg(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), max_pixels=10**6)
 

@@ -84,7 +84,7 @@ def test_damaged_masks_raise_bad_image_or_give_ids(changes: list[tuple[int, int]
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
 def test_an_alpha_goes_with_a_mask_and_who_knows_none_reads_the_mask(width: int, height: int, seed: int) -> None:
-    """Old peers get the ids that they always got."""
+    """Fault 28: old peers get the ids that they always got."""
     rng = np.random.default_rng(seed)
     mask, alpha = rng.integers(0, 2, (7, 9), np.uint8), rng.integers(0, 256, (height, width), np.uint8)
     data = codecs.encode_mask(mask, alpha)

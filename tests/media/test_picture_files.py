@@ -116,7 +116,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pngs_and_webps_are_turned_as_jpegs_are(orientation: int, tmp_path: Path) -> None:
-    """Browsers turn all three."""
+    """Fault 3, of files. Browsers turn all three."""
     corner = PICTURE.copy()
     corner[:16, :8] = 255
     jpeg = cv2.imencode(".jpg", corner)[1].tobytes()

@@ -60,6 +60,7 @@ def test_other_classes_have_none_and_large_outputs_a_small_one() -> None:
 def test_each_family_of_two_classes_gives_one(
     outputs: dict[str, NDArray[np.float64]], family: str, make_graph: MakeGraph
 ) -> None:
+    """Fault 28 is not only that of ``person``."""
     graph = make_graph(
         {name: values.astype(np.float32) for name, values in outputs.items()},
         size=(32, 32),

@@ -1,4 +1,4 @@
-"""Exports with a family of their own: boxes as a decode in plain loops gives them, and how they are fed."""
+"""Exports with a family of their own (fault 24): boxes as a decode in plain loops gives them, and how they are fed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of every sort without metadata: the right family, or a refusal that says what to do.
+"""Files of every sort without metadata: the right family, or a refusal that says what to do (faults 20, 21 and 24).
 
 Nothing here may load as something that it may not be.
 """

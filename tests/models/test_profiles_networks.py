@@ -254,7 +254,7 @@ def test_an_exported_graph_takes_other_sizes(get: Callable[[str], Pulled], name:
 def test_every_size_that_may_be_asked_for_works(
     get: Callable[[str], Pulled], tmp_path: Path, engine: str, labelled: bool
 ) -> None:
-    """21 classes by 20 or 22 cells of stride 16 could be read two ways, also in exports without words."""
+    """Fault 22: 21 classes by 20 or 22 cells of stride 16 could be read two ways, also in exports without words."""
     pulled = get("deeplab")
     path = None
     if engine == "onnx":

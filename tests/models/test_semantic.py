@@ -107,7 +107,7 @@ def test_a_shape_with_two_meanings_is_not_guessed(make_graph: Callable[..., Path
 
 
 def test_a_card_leaves_one_reading_at_every_size() -> None:
-    """With 21 classes and 20 to 22 cells there were two."""
+    """Fault 22: with 21 classes and 20 to 22 cells there were two."""
     for name in ("fast", "balanced", "accurate"):
         profile = profiles.load(name)
         classes, picture = len(profile.labels), TensorSpec("images", (None, 3, None, None), "uint8")

@@ -151,6 +151,7 @@ class Wavering(Reader):
 
 @pytest.mark.parametrize("pictures", [False, True])
 def test_a_persons_edges_are_steady_in_a_video_and_pictures_have_nothing_to_do_with_each_other(pictures: bool) -> None:
+    """Fault 28, with ``sightline run``."""
     source, kept = Numbers(6), Kept()
     source.images = pictures
     go(source, Wavering(), kept)

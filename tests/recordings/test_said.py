@@ -22,6 +22,7 @@ SEGMENTS = [{"class_id": n, "class_name": name, "share": 0.5} for n, name in enu
 
 @pytest.mark.parametrize("alpha", [ALPHA, None], ids=["with its alpha", "of an older version"])
 def test_a_person_has_the_same_edges_in_what_was_recorded(alpha: np.typing.NDArray[np.uint8] | None) -> None:
+    """Fault 28, in clips and exports."""
     result = {"width": 60, "height": 40, "segments": SEGMENTS, "mask_kind": "classes"}
     png = base64.b64encode(codecs.encode_mask(IDS, alpha)).decode()
     line = FrameLine(pts=0, at=0.0, result=Raw(json.dumps(result).encode()), mask=png)

@@ -146,6 +146,7 @@ def test_a_segmentation_is_filled() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 300)] * 2, *[st.integers(4, 200)] * 2), min_size=1, max_size=25))
 def test_no_label_hides_another_or_a_head_or_leaves_the_picture(found: list[tuple[int, int, int, int]]) -> None:
+    """Fault 45."""
     placed = [np.array([x, y, x + w, y + h], np.float64) for x, y, w, h in found]
     faces = np.resize([FACES["person"], 0.0, FACES["face"]], len(found))
     labels = place_labels(np.array(placed), faces, [[80.0, 40.0]] * len(found), 16, (500, 400))

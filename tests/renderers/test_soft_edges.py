@@ -1,4 +1,4 @@
-"""Edges are as soft as the model's alpha, at any size of the picture."""
+"""Edges are as soft as the model's alpha, at any size of the picture: fault 28."""
 
 from __future__ import annotations
 

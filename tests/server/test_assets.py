@@ -142,6 +142,7 @@ async def test_all_modules_of_a_page_are_named_in_it() -> None:
 async def test_people_get_a_page_and_programs_json(
     server: Running, path: str, headers: dict[str, str], status: int, says: str
 ) -> None:
+    """Fault 47."""
     page = await server.http.get(path, headers=HTML | headers)
     assert page.status_code == status
     assert page.headers["content-type"].startswith("text/html")
@@ -163,6 +164,7 @@ async def transferred(asked: list[Request]) -> int:
 
 
 async def test_a_browser_opens_a_page_in_one_request_when_it_comes_back(server: Running) -> None:
+    """Fault 55, and 47 as a person sees it."""
     async with browsing("--host-resolver-rules=MAP cam.test 127.0.0.1") as browser:
         page = await browser.new_page()
         errors = listen_for_errors(page)

@@ -153,6 +153,7 @@ def test_a_disk_that_hangs_holds_up_nobody_and_what_is_missing_is_told(monkeypat
 
 
 async def test_a_server_logs_json_to_its_file(tmp_path: Path) -> None:
+    """Fault 67."""
     options = ("--log-format", "json", "--log-file", str(tmp_path / "log"))
     async with serving("--tcp-port", "0", "--model", "motion", *options) as server:
         async with tcp_peer(server.tcp) as peer:

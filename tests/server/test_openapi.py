@@ -1,4 +1,4 @@
-"""The HTTP API is as it describes itself."""
+"""The HTTP API is as it describes itself (fault 64)."""
 
 from __future__ import annotations
 

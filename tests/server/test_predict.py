@@ -1,4 +1,4 @@
-"""``POST /api/predict`` of a real server."""
+"""``POST /api/predict`` of a real server (fault 65)."""
 
 from __future__ import annotations
 

@@ -66,6 +66,7 @@ async def test_a_malformed_message_is_answered_and_closes_only_that_peer(
 async def test_a_bad_picture_is_dropped_with_its_reason_and_the_session_goes_on(
     server: Running, what: str, jpeg: bytes, reason: str, part: str
 ) -> None:
+    """Fault 11."""
     async with peer(f"{server.ws}/ws/camera/bad-{what}") as camera:
         assert await publish(camera, 1) == {"result": 1}
         await camera.send_frame(1, jpeg)
@@ -79,6 +80,7 @@ async def test_a_bad_picture_is_dropped_with_its_reason_and_the_session_goes_on(
 
 
 async def test_a_picture_without_its_end_gets_a_result_that_says_so(server: Running) -> None:
+    """Fault 9."""
     async with peer(f"{server.ws}/ws/camera/noeoi") as camera:
         for seq, jpeg in enumerate((picture(), picture()[:-2], picture()[: -len(picture()) // 10])):
             await camera.send_frame(seq, jpeg)

@@ -17,6 +17,7 @@ PERSONS = [(22, 207, 107, 443), (105, 201, 172, 436)]
 
 @pytest.mark.timeout(120)
 async def test_persons_are_found_however_the_picture_is_stored(cases: Path) -> None:
+    """Faults 3 and 9."""
     names = ("base.jpg", "exif6.jpg", "exif2.jpg", "noeoi.jpg")
     async with serving("--model", "nano", "--tcp-port", "0") as server:
         for number, url in enumerate((server.ws, server.tcp)):

@@ -313,7 +313,7 @@ async def test_too_many_are_told_which_limit() -> None:
 
 
 async def test_unknown_figures_close_nobody(server: Running) -> None:
-    """On each transport the session goes on."""
+    """Fault 60: on each transport the session goes on."""
     odd = ['{"type":"performance_stats","fps":NaN,"latency":null}', '{"type":"ping","timestamp":null}']
     async with (
         peer(f"{server.ws}/ws/camera/unknown") as camera,

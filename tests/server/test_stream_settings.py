@@ -300,7 +300,7 @@ async def test_many_changes_under_load_lose_nothing(server: Running) -> None:
 
 
 async def test_an_answer_is_of_the_model_in_force_whatever_is_under_way(server: Running) -> None:
-    """Three of ten answers had the new settings with the task and labels of the model before."""
+    """Fault 23: three of ten answers had the new settings with the task and labels of the model before."""
     tasks = {"pets": "detect", "land": "segment", "motion": "detect"}
     labels = {"pets": ["cat", "dog"], "land": ["background", "sky", "road", "tree"], "motion": ["motion"]}
     done = asyncio.Event()
@@ -370,7 +370,7 @@ def test_any_message_is_taken_or_refused_in_words(given_values: dict[str, Any]) 
 
 
 async def test_a_camera_s_figures_are_numbers_of_what_is_in_force(server: Running) -> None:
-    """The input's longer side, and the target instead of the limit."""
+    """Fault 63: the input's longer side, and the target instead of the limit."""
 
     async def figures() -> tuple[str, int | None, float]:
         told = (await server.get("/api/camera/door/stats"))["processor_stats"]

@@ -37,7 +37,7 @@ def test_class_ids_at_the_sources_size(tmp_path: Path) -> None:
 
 
 def test_an_outline_of_two_classes_has_no_steps(tmp_path: Path) -> None:
-    """A model's map has fewer pixels than a large picture."""
+    """Fault 28: a model's map has fewer pixels than a large picture."""
     sink = masks.open(str(tmp_path))
     corner = np.array([[0, 0, 255], [0, 0, 255], [255, 255, 255]], np.uint8)
     soft = Segmentation((corner >= 128).astype(np.uint8), alpha=corner)

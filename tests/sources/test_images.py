@@ -102,6 +102,7 @@ def test_the_real_photo_is_read(assets: Path) -> None:
 
 
 def test_a_folder_says_what_it_leaves_out_by_kind_and_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Fault 2."""
     save(tmp_path / "a.png")
     for name in ("b.heic", "c.HEIC", "d.mp4", "notes"):
         (tmp_path / name).write_bytes(b"x")
@@ -114,7 +115,7 @@ def test_a_folder_says_what_it_leaves_out_by_kind_and_number(tmp_path: Path, cap
 
 
 def test_heic_is_called_so_whatever_its_name(tmp_path: Path, cases: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """One tile of a picture is never taken for the picture."""
+    """Fault 2: one tile of a picture is never taken for the picture."""
     heic = (cases / "grid.heic").read_bytes()
     for name in ("a.heic", "a.jpg", "a.mp4", "a"):
         (tmp_path / name).write_bytes(heic)
@@ -127,6 +128,7 @@ def test_heic_is_called_so_whatever_its_name(tmp_path: Path, cases: Path, caplog
 
 
 def test_names_that_are_not_utf8_are_read_and_told_apart(tmp_path: Path) -> None:
+    """Fault 10."""
     for name in (b"caf\xe9.jpg", b"caf\xe8.jpg", b"ok.jpg"):
         data = cv2.imencode(".jpg", LEFT_RED)[1].tobytes()
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_bytes(data)  # noqa: PTH118
@@ -140,6 +142,7 @@ def test_names_that_are_not_utf8_are_read_and_told_apart(tmp_path: Path) -> None
 def test_of_an_animation_the_first_picture_is_read_and_that_is_said(
     tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Fault 13."""
     if not hasattr(cv2, "imwriteanimation"):
         pytest.skip("this OpenCV writes no animations")
     animation = cv2.Animation()
@@ -152,6 +155,7 @@ def test_of_an_animation_the_first_picture_is_read_and_that_is_said(
 
 
 def test_a_picture_without_its_end_is_marked(tmp_path: Path, cases: Path) -> None:
+    """Fault 9."""
     (tmp_path / "a.jpg").write_bytes((cases / "noeoi.jpg").read_bytes())
     (tmp_path / "b.jpg").write_bytes((cases / "base.jpg").read_bytes()[:-7000])
     (tmp_path / "c.jpg").write_bytes((cases / "base.jpg").read_bytes())

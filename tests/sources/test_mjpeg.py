@@ -51,7 +51,7 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", ODD)
 def test_every_picture_comes_with_its_last_byte_at_whatever_rate(kind: str) -> None:
-    """The camera sends the next picture only after this one was seen, so no clock is needed."""
+    """Faults 1 and 7: the camera sends the next picture only after this one was seen, so no clock is needed."""
     seen = threading.Semaphore(1)
 
     def send(out: BufferedIOBase) -> None:
@@ -83,7 +83,7 @@ def until_the_end(shots: Iterator[Shot]) -> list[int]:
 
 
 def test_what_the_reader_is_too_slow_for_is_left_out_and_counted() -> None:
-    """All are either seen or counted, and the newest counts."""
+    """Fault 1: all are either seen or counted, and the newest counts."""
     lost: Counter[str] = Counter()
     sent = threading.Event()
 
@@ -127,6 +127,7 @@ def test_a_picture_that_can_not_be_decoded_is_counted() -> None:
     ],
 )
 def test_parts_that_are_no_pictures_are_called_so(part: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 7."""
     monkeypatch.setattr(_mjpeg, "ODD_S", 0.1)
     over = threading.Event()
 

@@ -192,7 +192,7 @@ def test_an_animated_avif_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_pages_of_a_tiff_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The other kinds that have several pictures."""
+    """Fault 13, of the other kinds that have several pictures."""
     assert cv2.imwritemulti(str(tmp_path / "a.tiff"), [numbered(i) for i in range(3)])
     assert cv2.imwrite(str(tmp_path / "b.tiff"), numbered(0))
     with av.open(str(tmp_path / "c.gif"), "w") as out:

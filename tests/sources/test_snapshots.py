@@ -23,6 +23,7 @@ def encoded(number: int, ending: str = ".jpg") -> bytes:
 
 
 def test_a_camera_with_snapshots_alone_is_asked_again_and_again(tmp_path: Path) -> None:
+    """Fault 8."""
     (tmp_path / "snap").write_bytes(encoded(0))
     told: list[str | None] = []
     with files(tmp_path) as url:
@@ -72,7 +73,7 @@ def test_a_rate_that_makes_no_sense_is_called_so(wrong: str) -> None:
 
 
 def test_odd_cameras_of_reports_play(cases: Path) -> None:
-    """With the files of those who reported faults."""
+    """Faults 2, 3, 8 and 9, with the files of those who reported them."""
     with files(cases) as url:
         sizes = {}
         for name in ("base.jpg", "noeoi.jpg", "exif6.jpg", "exif2.jpg"):

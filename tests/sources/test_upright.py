@@ -51,6 +51,7 @@ def shots_of(spec: str) -> list[Shot]:
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_video_is_upright_as_its_matrix_says_from_a_file_and_over_http(tmp_path: Path, number: int) -> None:
+    """Fault 4."""
     turned(write_clip(tmp_path / "clip.mp4", [corner()] * 3), number)
     with files(tmp_path) as url:
         pairs = [shots_of(str(tmp_path / "clip.mp4")), shots_of(f"{url}/clip.mp4")]
@@ -93,7 +94,7 @@ def test_matrices_that_scale_are_read_too_and_no_matrix_is_refused(
     ("pixel", "size"), [((2, 1), (128, 48)), ((16, 15), (68, 48)), ((1, 2), (64, 96)), ((9, 1), (64, 48))]
 )
 def test_pixels_are_square(tmp_path: Path, pixel: tuple[int, int], size: tuple[int, int]) -> None:
-    """A ratio of 9 is not believed."""
+    """Fault 13. A ratio of 9 is not believed."""
     with av.open(str(tmp_path / "clip.mp4"), "w") as out:
         stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
@@ -110,6 +111,7 @@ def test_pixels_are_square(tmp_path: Path, pixel: tuple[int, int], size: tuple[i
 
 @pytest.mark.parametrize("count", [1, 3, 30])
 def test_a_video_whose_sound_comes_first_is_whole_over_http(tmp_path: Path, count: int) -> None:
+    """Fault 5."""
     with av.open(str(tmp_path / "clip.mp4"), "w") as out:
         sound = out.add_stream("aac", rate=48000, layout="mono")
         video = out.add_stream("libx264", rate=25)
@@ -126,6 +128,7 @@ def test_a_video_whose_sound_comes_first_is_whole_over_http(tmp_path: Path, coun
 
 
 def test_hls_segments_may_have_any_name(tmp_path: Path) -> None:
+    """Fault 6."""
     options = {"hls_time": "1", "hls_list_size": "0", "hls_segment_filename": str(tmp_path / "s%d.ts")}
     with av.open(str(tmp_path / "a.m3u8"), "w", format="hls", options=options) as out:
         stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
@@ -195,7 +198,7 @@ def test_each_picture_that_a_decoder_is_given_comes_or_is_lost_once(fates: list[
 
 
 def test_videos_of_reports_play_over_http_as_from_the_file(cases: Path) -> None:
-    """With the files of those who reported faults."""
+    """Faults 4, 5 and 6, with the reports' own files."""
     with files(cases) as url:
         for name, count in (("phone_rot.mp4", 20), ("audio_first.mp4", 12)):
             file, http = shots_of(str(cases / name)), shots_of(f"{url}/{name}")

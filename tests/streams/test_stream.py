@@ -148,6 +148,7 @@ async def test_a_subscriber_may_come_before_the_camera_and_sees_it_come_and_go()
 
 @pytest.mark.parametrize("cut_off", [False, True])
 async def test_a_camera_in_the_background_is_told_as_such_also_after_it_was_cut_off(cut_off: bool) -> None:
+    """Fault 57."""
     hub = make_hub()
     stream = hub.take("door", camera := Recorder())
     async with hub.subscribe("door", backlog=8) as viewer:

@@ -234,7 +234,7 @@ def settled(ledger: Json | None, count: int) -> bool:
 
 
 async def test_each_picture_is_answered_or_counted_on_every_way_at_every_rate(tmp_path: Path) -> None:
-    """Motion JPEG of 1 fps gave 2 results of 20, of 5 fps 13 of 100, and nothing was counted."""
+    """Fault 1: motion JPEG of 1 fps gave 2 results of 20, of 5 fps 13 of 100, and nothing was counted."""
     begin, over = threading.Event(), threading.Event()
     paces = {fps: Pace(fps, count, begin, over) for fps, count in RATES.items()}
     pulled = {name_of(way, fps): (way, paces[fps]) for way in PULLED for fps in FIXED.get(way, RATES)}

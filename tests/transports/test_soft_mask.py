@@ -38,7 +38,7 @@ def alpha_in(png: bytes) -> NDArray[np.uint8]:
 
 
 async def test_a_still_person_is_steady_over_a_stream(server: Running, assets: Path) -> None:
-    """Noise of the camera moves nothing, and another stream's person counts for nothing."""
+    """Fault 28: noise of the camera moves nothing, and another stream's person counts for nothing."""
     first, own = (assets / "images" / "bus.jpg").read_bytes(), {}
     image = codecs.decode(codecs.check_jpeg(first, max_pixels=1 << 24))
     noise = np.random.default_rng(0).normal(0, 12, image.shape)
@@ -55,7 +55,7 @@ async def test_a_still_person_is_steady_over_a_stream(server: Running, assets: P
 
 
 async def test_viewers_cameras_and_posted_pictures_get_the_alpha_beside_the_ids(server: Running, assets: Path) -> None:
-    """With the model in a process."""
+    """Fault 28, with the model in a process."""
     jpeg = (assets / "images" / "bus.jpg").read_bytes()
     async with (
         peer(f"{server.ws}/ws/view/door") as viewer,

@@ -208,6 +208,7 @@ HUGE = picture().replace(struct.pack(">HH", 180, 320), struct.pack(">HH", 30000,
 async def test_a_picture_that_cannot_be_taken_is_dropped_alone(
     server: Running, jpeg: bytes, reason: str, part: str
 ) -> None:
+    """Fault 11."""
     async with tcp_peer(server.tcp) as camera:
         alone = fresh()
         await camera.publish(alone, 1)

@@ -1,4 +1,4 @@
-"""One rule for every way out: the picture is upright, its mask and its drawing too."""
+"""One rule for every way out: the picture is upright, its mask and its drawing too (fault 3)."""
 
 from __future__ import annotations
 

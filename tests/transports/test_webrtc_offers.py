@@ -107,7 +107,7 @@ HIGH = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640028"
     ],
 )
 async def test_cameras_may_send_any_h264(server: Running, offered: str, number: int, told: set[str] | None) -> None:
-    """The answer has the offer's number and parameters."""
+    """Fault 62. The answer has the offer's number and parameters."""
     answer = await server.http.post("/whip/any", content=offered, headers=SDP)
     assert answer.status_code == 201, answer.text
     picture = answer.text[answer.text.index("m=video") :]

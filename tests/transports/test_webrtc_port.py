@@ -1,4 +1,4 @@
-"""All WebRTC peers over one UDP port, as a container needs it."""
+"""All WebRTC peers over one UDP port, as a container needs it (fault 66)."""
 
 from __future__ import annotations
 

@@ -77,6 +77,23 @@ def test_a_made_picture_gives_what_was_recorded(name: str, engine: str) -> None:
     model.close()
 
 
+@pytest.mark.parametrize("side", [320, 512, 640])
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_takes_several_sizes(assets: Path, name: str, side: int) -> None:
+    """Fault 27: the files had one size, so nothing could make them quicker or see more."""
+    picture = cv2.imread(str(assets / "images" / "bus.jpg"))
+    assert picture is not None
+    model = load_model(name, engine="onnx", imgsz=side, threads=1)
+    assert (model.input_size, model.stride) == ((side, side), 32)
+    found = model.predict([np.asarray(picture, np.uint8)])[0]
+    if isinstance(found, Detections):
+        assert (found.class_id == 0).sum() >= 2
+    else:
+        assert isinstance(found, Segmentation)
+        assert 0.05 < float((found.class_map > 0).mean()) < 0.12
+    model.close()
+
+
 @pytest.mark.skipif("nano" not in SHIPPED, reason="no weights of nano")
 def test_nano_finds_the_people_in_a_handful_of_photos(assets: Path) -> None:
     from sightline.train.records import read

@@ -1,4 +1,4 @@
-"""A figure that a peer does not know, null or NaN, costs it nothing but that figure."""
+"""A figure that a peer does not know, null or NaN, costs it nothing but that figure (fault 60)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of PyTorch get the command that exports them, by what is in them. None of their code is run."""
+"""Files of PyTorch get the command that exports them, by what is in them (fault 24). None of their code is run."""
 
 from __future__ import annotations
 

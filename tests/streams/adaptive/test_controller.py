@@ -306,7 +306,7 @@ def test_the_threshold_is_the_last_resort() -> None:
     assert all(k.imgsz == LEAST.imgsz for k in stricter)
     assert stricter[-1].confidence == 0.5
     unasked = World(work_ms=lambda _: 1200, most=OURS).run(60)
-    assert {k.confidence for _, k, _ in unasked.moves} == {0.25}, "never by itself"
+    assert {k.confidence for _, k, _ in unasked.moves} == {0.25}, "fault 41: never by itself"
     fixed = World(work_ms=lambda _: 300).run(60)
     assert {(k.imgsz, k.confidence) for _, k, _ in fixed.moves} == {(None, None)}, "it is not ours to choose"
 
@@ -333,7 +333,7 @@ def test_a_model_that_can_not_be_had_is_left_alone_for_a_while() -> None:
 
 
 def test_a_size_that_was_refused_is_not_tried_again_and_holds_up_nothing() -> None:
-    """416 to 320 failed, then 512, again and again, and the threshold waited 45 s each time."""
+    """Fault 22: 416 to 320 failed, then 512, again and again, and the threshold waited 45 s each time."""
     controller = Controller(OURS, target_ms=TARGET_MS, now=0.0, bound=Knobs(5, 0.3, 320, 160, 0.5))
     refused: set[int] = set()
     tried: list[int | None] = []

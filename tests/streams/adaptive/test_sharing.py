@@ -44,7 +44,7 @@ def live(stats: Json) -> Json:
 
 
 async def test_all_kinds_of_publishers_have_equal_shares_and_read_why(server: Inside) -> None:
-    """The first to yield let the others stay, and a source was shown small and coarse."""
+    """Fault 41 and 69: the first to yield let the others stay, and a source was shown small and coarse."""
     urls = {"page": server.ws, "page-2": server.ws, "program": server.tcp, "program-2": server.tcp}
     publishing = [asyncio.create_task(publish(url, name)) for name, url in urls.items()]
     async with peer(f"{server.ws}/ws/view/made") as viewer:
@@ -91,7 +91,7 @@ async def complain(viewer: Any) -> None:
 
 
 async def test_a_page_that_opens_disturbs_nobody(server: Inside) -> None:
-    """Each page was late in its first seconds, and the camera was asked for less, for everybody."""
+    """Fault 41: each page was late in its first seconds, and the camera was asked for less, for everybody."""
     publishing = [asyncio.create_task(publish(server.ws, name)) for name in ("watched", "opened")]
 
     async def age(stream: str, seconds: float) -> None:

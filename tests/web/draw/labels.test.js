@@ -23,7 +23,7 @@ test("a box at the top or over everything has its name in the picture, and not o
   }
 });
 
-test("in a crowd no name hides another or a head, and some step back", () => {
+test("in a crowd no name hides another or a head, and some step back (fault 45)", () => {
   const crowd = Array.from({ length: 34 }, (_, i) => named(20 + 12 * i, 100 + (i % 7), 30, 90 - (i % 5)));
   const labels = placeLabels(crowd, 16, PICTURE);
   const shown = labels.filter((label) => label !== null);

@@ -77,7 +77,7 @@ test("more opacity is more blur, alike at any size", () => {
   assert.equal(halvings(0.5, { width: 1280, height: 720 }), 5);
 });
 
-test("areas in place of boxes are told, too", () => {
+test("areas in place of boxes are told, too (fault 44)", () => {
   const { mode, why } = choose("boxes", { findings: classes, mask }, null);
   assert.equal(mode.name, "filled");
   assert.match(why, /Shown as “Filled”: this model finds areas/);

@@ -153,7 +153,7 @@ test("a runtime that is far too slow gives way to the server", () => {
   assert.match(chooser.says, /this browser took 2.4 s a picture/);
 });
 
-test("a confidence outside 0 to 1 is never shown", () => {
+test("a confidence outside 0 to 1 is never shown (fault 20)", () => {
   const geometry = geometryOf("stretch", 64, 64, 64, 64);
   const model = { details: { output: "rows" }, confidence: 0.25, iou: 0.45, max_detections: 100 };
   const rows = (...row) => ({ rows: { dims: [1, 1, 6], data: Float32Array.from(row) } });

@@ -16,7 +16,7 @@ test("the palette is the server's", () => {
   assert.deepEqual(ours, golden);
 });
 
-test("waits are short for some seconds, then one and a half, and start over after success", () => {
+test("waits are short for some seconds, then one and a half, and start over after success (fault 56)", () => {
   const backoff = new Backoff(() => 1);
   assert.deepEqual(Array.from({ length: 12 }, () => backoff.next()), [200, ...Array(11).fill(400)]);
   assert.deepEqual([backoff.next(), backoff.next()], [1500, 1500]);
@@ -104,7 +104,7 @@ test("pictures are sent smaller, never larger, in even numbers", () => {
   assert.ok(width * height <= 1_000_000 && width === height && width >= 998);
 });
 
-test("amounts are in the plural, and names that are no plain English stay as they are", () => {
+test("amounts are in the plural, and names that are no plain English stay as they are (fault 43)", () => {
   const told = (name) => several(11, name);
   assert.deepEqual(
     ["person", "bus", "knife", "wine glass", "potted plant", "lady", "toy"].map(told),
@@ -114,6 +114,6 @@ test("amounts are in the plural, and names that are no plain English stay as the
   assert.equal(several(1, "person"), "1 person");
 });
 
-test("per cent are of area, and a confidence is as the settings have it", () => {
+test("per cent are of area, and a confidence is as the settings have it (fault 43)", () => {
   assert.deepEqual([areaInWords(0.34), areaInWords(0.001), score(0.871)], ["34 % of area", "<1 % of area", "0.87"]);
 });

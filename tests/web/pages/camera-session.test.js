@@ -139,7 +139,7 @@ test("another pace takes effect without another gate, another preset with one", 
   assert.equal(seen.asked.at(-1)[1], adapt.reason);
 });
 
-test("a hidden page goes on sending", async () => {
+test("a hidden page goes on sending (fault 57)", async () => {
   await live();
   document.hidden = true;
   session.seen();
@@ -148,7 +148,7 @@ test("a hidden page goes on sending", async () => {
   assert.equal(session.publisher.counts.sent, 1);
 });
 
-test("a phone's hidden page sends nothing, keeps its stream, says why, and goes on when it is seen", async () => {
+test("a phone's hidden page sends nothing, keeps its stream, says why, and goes on when it is seen (fault 57)", async () => {
   pauses = true;
   await live();
   document.hidden = true;
@@ -169,7 +169,7 @@ test("a phone's hidden page sends nothing, keeps its stream, says why, and goes 
   assert.equal(session.capture.told.at(-1)[0], "reset");
 });
 
-test("a page that may not be the stream's camera opens none", async () => {
+test("a page that may not be the stream's camera opens none (fault 46)", async () => {
   session.bar("unauthorized");
   await session.start();
   assert.deepEqual([seen.begun, session.track, FakeSocket.made.length, state()], [0, null, 0, "error"]);

@@ -74,7 +74,7 @@ test("a taken name offers another one", () => {
   assert.deepEqual([words.state, words.actions], ["reconnecting", ["rename", "retry"]]);
 });
 
-test("a refusal that stays is an error, in words for people", () => {
+test("a refusal that stays is an error, in words for people (fault 46)", () => {
   const words = camera({ phase: "closed", refused: { code: "too_large", message: "expected max_message_bytes" } });
   assert.equal(words.state, "error");
   assert.doesNotMatch(JSON.stringify(words.banner), /max_message_bytes/);
@@ -155,7 +155,7 @@ test("a camera that is there but sends nothing is told with the reason, and nobo
   assert.deepEqual(banner.actions.map(({ href }) => href), ["/"]);
 });
 
-test("only who may publish is offered to start the camera", () => {
+test("only who may publish is offered to start the camera (fault 46)", () => {
   const watching = viewWords({ ...WATCHING, camera: "waiting" }, "door", false);
   assert.deepEqual(watching.banner.actions, []);
 });

@@ -216,7 +216,7 @@ test("sizes are multiples of the stride within what the server takes", () => {
   assert.deepEqual(words.sizes(14), { least: 70, most: 2044 });
 });
 
-test("what is chosen before there is a stream waits for it, and is asked for in one go", async () => {
+test("what is chosen before there is a stream waits for it, and is asked for in one go (fault 49)", async () => {
   const { settings, answer, asked } = server();
   settings.take(null, performance.now()); // over, and forgotten
   assert.equal(settings.absent, true);
@@ -231,7 +231,7 @@ test("what is chosen before there is a stream waits for it, and is asked for in 
   assert.deepEqual([settings.absent, settings.detail.settings.model], [false, "person"]);
 });
 
-test("a stream that was forgotten meanwhile takes the choice when it is back", async () => {
+test("a stream that was forgotten meanwhile takes the choice when it is back (fault 49)", async () => {
   const { settings, answer, asked } = server();
   void settings.set("confidence", 0.4);
   await answer(404, error({}));

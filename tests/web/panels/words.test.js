@@ -24,7 +24,7 @@ test("what is asked of a camera is told in words, with its reason", () => {
   assert.equal(askedInWords(JSON.parse(GOLDEN.hello), ""), "Up to 30 pictures a second, 640 wide, quality 50 %.");
 });
 
-test("what a stream is reduced to is told with its reason, and nothing where it is not", () => {
+test("what a stream is reduced to is told with its reason, and nothing where it is not (fault 41)", () => {
   const reason = "6 streams share the model, which does 98 pictures a second";
   const adaptive = { fps: 14.7, quality: 0.5, width: 640, imgsz: null, confidence: null, reason, reduced: true };
   const told = `Up to 15 pictures a second, 640 wide, quality 50 %. Why: ${reason}.`;

@@ -170,7 +170,7 @@ test("an answer asks for a good picture from the start", () => {
   assert.equal(quick(sdp).match(/a=fmtp:(96|98) x-google-start-bitrate=1500\r\n/g)?.length, 2);
 });
 
-test("a link that was asked for WebRTC returns to it once nothing needs the WebSocket any more", async () => {
+test("a link that was asked for WebRTC returns to it once nothing needs the WebSocket any more (fault 54)", async () => {
   install();
   const phases = [];
   const handlers = { onphase: (phase) => phases.push(phase), prepare: () => {}, onvideo: () => {}, onend: () => {} };

@@ -143,7 +143,7 @@ test("a connection that fell silent is given up", (t) => {
   assert.equal(socket.phase, "waiting");
 });
 
-test("a hidden page that looks once a minute keeps a connection that answers", (t) => {
+test("a hidden page that looks once a minute keeps a connection that answers (fault 57)", (t) => {
   let now = 1_000;
   t.mock.method(performance, "now", () => now);
   socket.open();
