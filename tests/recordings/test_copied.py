@@ -10,7 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from sightline.media import orientation
 from sightline.sources.base import open_source
+from sources.test_upright import turned
 from support.clips import moving
 from support.inside import inside
 from support.recorded import Piece, pieces
@@ -118,3 +120,20 @@ async def test_other_codecs_are_encoded(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     first, *_ = await recorded(tmp_path, f"{clip}#loop", 10)
     assert (first.header["codec"], first.header["time_base"]) == ("h264", [1, 90000])
+
+
+@pytest.mark.parametrize("number", [2, 6, 8])
+async def test_a_sideways_video_is_upright_in_its_recording(tmp_path: Path, number: int) -> None:
+    """Fault 3. As a file that players turn, in pictures that are taken out of it, and beside its results."""
+    clip = turned(write_with_b_frames(tmp_path / "clip.mp4", 30), number)
+    first, *_ = await recorded(tmp_path, f"{clip}#loop", 30)
+    with open_source(str(clip)) as source:
+        expected = next(iter(source)).image
+    assert expected.shape == orientation.upright(np.zeros((120, 160, 3), np.uint8), number).shape
+    for spec in (str(first.path), "recording:lane"):
+        with open_source(spec, data=lambda: tmp_path) as opened:
+            found = next(iter(opened)).image
+        assert found.shape == expected.shape
+        assert np.abs(found.astype(int) - expected).mean() < 6
+    (found,) = {(line["result"]["height"], line["result"]["width"]) for line in first.lines if "result" in line}
+    assert found == expected.shape[:2]
