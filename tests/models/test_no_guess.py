@@ -159,7 +159,11 @@ REFUSED: dict[str, tuple[str, Outputs]] = {
     "an embedding": ("classifiers", {"embedding": shares(512) - 0.5}),
     "a depth": ("", {"predicted_depth": shares(128, 128) * 9}),
     "keypoints": ("", {"keypoints": shares(17, 3)}),
+    "faces, undecoded": ("", {"8": shares(512, 1), "16": shares(128, 1), "boxes 8": shares(512, 4)}),
+    "masks of several sizes": ("", {"0": shares(1, 128, 128), "1": shares(1, 64, 64)}),
 }
+WRONG = ("classifiers", "still to be decoded")
+"""What may be said only of what it is true of."""
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -168,8 +172,25 @@ def test_what_is_not_supported_is_refused_with_words(make_graph: MakeGraph, name
     words, outputs = REFUSED[name]
     with pytest.raises(
         ModelError, match=rf"(?s)of no family that is supported.*Outputs: .*{words}.*(Expected one of|All that is)"
-    ):
+    ) as refused:
         load_model(str(make_graph(outputs, size=(128, 128), batch=batch)))
+    assert not [wrong for wrong in WRONG if wrong in str(refused.value) and wrong != words]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"names": str(dict(enumerate(map(str, range(80))))), "stride": "32"}])
+def test_rows_that_come_twice_get_the_way_to_have_them_once(make_graph: MakeGraph, metadata: dict[str, str]) -> None:
+    """Fault 24. YOLOv9's export.py writes them for weights that were not converted."""
+    outputs = {"output0": v8(shares(80, CELLS))["output0"], "output1": v8(shares(80, CELLS))["output0"]}
+    with pytest.raises(ModelError, match=r"as YOLOv9 has them for training.*reparameterization\.ipynb"):
+        load_model(str(make_graph(outputs, size=(128, 128), metadata=metadata)))
+
+
+def test_boxes_whose_outputs_have_numbers_for_names_are_called_no_classifier(make_graph: MakeGraph) -> None:
+    """Fault 24. torchvision's export without ``output_names``."""
+    outputs = {"2546": corners(8), "2547": np.arange(1, 9), "2548": shares(8)}
+    with pytest.raises(ModelError, match="--family torchvision") as refused:
+        load_model(str(make_graph(outputs, size=(128, 128), rows_only=True)))
+    assert "classifiers" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["a pose", "oriented boxes", "a face with landmarks"])

@@ -57,6 +57,12 @@ def recognise(graph: Graph) -> bool:
             f"{graph.path}: an Ultralytics export for {task!r}; expected 'detect' or 'segment', such as "
             "yolo export model=yolo11n.pt format=onnx"
         )
+    outputs = [o.shape for o in graph.outputs.values()]
+    if len(outputs) == 2 and outputs[0] == outputs[1] and outputs[0][2:] == (anchors(graph.size, STRIDES[0]),):
+        raise ModelError(
+            f"{graph.path}: rows of boxes twice, as YOLOv9 has them for training: one of both is auxiliary. Export the "
+            "converted weights (yolov9-c-converted.pt, or your own by its tools/reparameterization.ipynb)"
+        )
     layout = layout_of(graph)
     if exported and layout is None and final_rows(graph) is None:
         shapes = "; ".join(map(str, graph.outputs.values()))

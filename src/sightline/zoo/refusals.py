@@ -125,9 +125,10 @@ def _of_outputs(outputs: list[TensorSpec]) -> str:
     names = {output.name for output in outputs}
     if "num_dets" in names:
         return TENSORRT
-    if ranks <= {1, 2}:
+    if ranks <= {1, 2} and all(output.shape[-1] != 4 for output in outputs):  # else there are boxes
         return "It gives a list of numbers for a picture, as classifiers and embeddings do; these are not supported."
-    if 5 in ranks or (ranks == {4} and len(outputs) > 1 and not _alike(outputs)):
+    several = ranks == {4} and len(outputs) > 1 and {output.shape[1] for output in outputs} != {1}
+    if 5 in ranks or (several and not _alike(outputs)):
         return (
             "Its outputs are grids that are still to be decoded. Export it with its decoding: YOLOv5 and v7 with "
             "export.py --grid, Ultralytics' with yolo export, DAMO-YOLO and NanoDet with their own tools."
