@@ -195,6 +195,19 @@ def test_masks_of_one_channel(make_graph: MakeGraph, family: str) -> None:
     np.testing.assert_allclose(tensor[0].mean(axis=(1, 2)), values, atol=1e-4)
 
 
+@pytest.mark.parametrize("family", MASKS)
+def test_masks_may_have_their_channel_last(make_graph: MakeGraph, family: str) -> None:
+    """Fault 24. Converters from TensorFlow leave it there."""
+    mask = np.moveaxis(made.blob(0.02, 0.97), 0, -1)
+    file = make_graph({"activation_10": mask}, channels_last=True)
+    with pytest.raises(ModelError, match=f"--family .*{family}"):
+        load_model(str(file))
+    (found,) = load_model(str(file), family=family).predict([np.zeros((64, 64, 3), np.uint8)])
+    assert isinstance(found, Segmentation)
+    assert np.argwhere(found.class_map == 1).min(axis=0).tolist() == [16, 8]
+    assert float((found.class_map == 1).mean()) == 0.25
+
+
 def test_a_mask_that_ends_in_a_sigmoid_is_read_as_shares(make_graph: MakeGraph) -> None:
     file = make_graph({"output_image": made.blob(0.1, 0.8)}, input_name="input_image")
     (found,) = load_model(str(file)).predict([np.zeros((64, 64, 3), np.uint8)])

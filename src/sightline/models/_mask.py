@@ -18,12 +18,12 @@ from sightline.models.base import Geometry, Graph, GraphModel, Options
 
 
 def one_channel(graph: Graph, count: int = 1) -> str | None:
-    """Name of the first of ``count`` outputs, all 1 x 1 x H x W of the input's size; None if they are others."""
-    whole = (1, *graph.size[::-1])
+    """Name of the first of ``count`` outputs, all 1 x 1 x H x W or 1 x H x W x 1 of the input's size; else None."""
+    whole = ((1, *graph.size[::-1]), (*graph.size[::-1], 1))
     outputs = list(graph.outputs.values())
     if len(outputs) != count or graph.sizes is not None or graph.about:
         return None
-    if any(one.shape[1:] != whole or one.dtype not in ("float32", "float16") for one in outputs):
+    if any(one.shape[1:] not in whole or one.dtype not in ("float32", "float16") for one in outputs):
         return None
     return outputs[0].name
 
@@ -48,7 +48,8 @@ class Mask(GraphModel):
         """See GraphModel. Only the part of the input inside its border is read."""
         rows = slice(geometry.top, geometry.top + geometry.inner_height)
         columns = slice(geometry.left, geometry.left + geometry.inner_width)
-        shown = outputs[self._output][0, 0, rows, columns].astype(np.float32)
+        mask = outputs[self._output].reshape(self.graph.size[::-1])
+        shown = mask[rows, columns].astype(np.float32)
         logits = np.stack((np.full_like(shown, self._least), shown))
         alpha = alpha_of_shares(shown) if self._least else None
         return segmentation_of(logits, geometry.width, geometry.height, alpha)
