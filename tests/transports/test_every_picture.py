@@ -141,6 +141,21 @@ def video_over_http(stack: ExitStack, pace: Pace, folder: Path) -> str:
     return f"{stack.enter_context(files(clip(pace, folder).parent))}/{pace.fps:g}.mp4"
 
 
+def playlist(stack: ExitStack, pace: Pace, folder: Path) -> str:
+    """HLS that has ended. Segments of MPEG-TS as small as these are none to FFmpeg."""
+    options = {"hls_list_size": "0", "hls_segment_type": "fmp4"}
+    with (
+        av.open(str(clip(pace, folder))) as made,
+        av.open(str(folder / "a.m3u8"), "w", format="hls", options=options) as out,
+    ):
+        stream = out.add_stream_from_template(made.streams.video[0])
+        for packet in made.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    return f"{stack.enter_context(files(folder))}/a.m3u8"
+
+
 def snapshots(stack: ExitStack, pace: Pace, folder: Path) -> str:
     """A camera that has another picture whenever it is asked."""
     pictures = iter(pace)
@@ -168,6 +183,7 @@ PULLED = {
     "live": live_video,
     "file": video_file,
     "http": video_over_http,
+    "hls": playlist,
     "snapshots": snapshots,
     "folder": pictures_folder,
 }
