@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,11 @@ def test_no_name_is_claimed_twice(tmp_path: Path) -> None:
     named = ["camera:0", "synthetic:", "rtsp://host/a.jpg", "http://host/a.mp4", "recording:door"]
     for spec in [*named, str(tmp_path), str(tmp_path / "a.jpg"), str(tmp_path / "a.mp4")]:
         assert sum(load("sources", name).handles(spec) for name in names("sources")) == 1, spec
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.timeout(20)
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="not a source that can be read"):
+        open_source(str(tmp_path / "pipe"))

@@ -143,6 +143,8 @@ def is_picture(path: Path) -> bool:
     """Whether a file is a single picture: by its suffix, or as an AVIF that is no animation."""
     if path.suffix.lower() in PICTURES:
         return True
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as file:
             return avif.is_still(file.read(64))
