@@ -26,8 +26,8 @@ SHOWN = re.compile(
 SYNTAX = re.compile(
     r"^(?:Escape|Enter|Delete|Backspace|Shift|Tab|Python|Sightline|Suspending|NAME|Macintosh|InputEvent)$"
     r"|^(?:ONNX Runtime|OpenVINO|PyTorch|COCO \(ZIP\)|\{1\} ms|webgpu|wasm, .*|class \{1\}|\S*[/.]\S*)$"
-    r"|^(?:button|input|dot|step|pan|mode|blur|sightline|from sightline|Bearer| -H| {3}) |^with Client|^type: iframe"
-    r"|^(?:\(|<|image/|curl|translate\(|colored|data:)|system-ui"
+    r"|^(?:button|input|dot|step|pan|mode|blur|sightline|from sightline|Bearer| -H| --cacert| {3}) "
+    r"|^with Client|^type: iframe|^(?:\(|<|image/|curl|translate\(|colored|data:)|system-ui"
 )
 """Names, markup, code, and words for programs."""
 OTHERS = {"wire/stream-stats.js", "panels/openapi.js", "pages/docs.js", "panels/picture/keys.js"}
