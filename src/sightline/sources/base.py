@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from sightline.core.errors import FAULTS, SightlineError, SourceError, cancelled, told
 from sightline.core.registry import answers, plugins
 from sightline.core.types import Encoded, Image
-from sightline.media import avif
 
 PICTURES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 """Suffixes of files that are single pictures. AVIFs are too: see ``is_picture``."""
@@ -145,6 +144,8 @@ def is_picture(path: Path) -> bool:
         return True
     if not path.is_file():  # a pipe would be waited for
         return False
+    from sightline.media import avif  # which needs OpenCV, as this module must not
+
     try:
         with path.open("rb") as file:
             return avif.is_still(file.read(64))
