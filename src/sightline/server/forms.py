@@ -19,12 +19,12 @@ FILES = ("image/", "video/", "application/octet-stream")
 @asynccontextmanager
 async def form_of(request: Request, *, files: int, fields: int, field_bytes: int) -> AsyncGenerator[FormData]:
     """The form of a request, with so many files and fields at most. Raises BadRequest for an unreadable one."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        yield FormData()
-        return
-    parser = _Parser(request.headers, request.stream(), max_files=files, max_fields=fields, max_part_size=field_bytes)
+    limits = {"max_files": files, "max_fields": fields, "max_part_size": field_bytes}
     try:
-        form = await parser.parse()
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            form = await _Parser(request.headers, request.stream(), **limits).parse()
+        else:
+            form = await request.form(**limits)
     except MultiPartException as e:
         raise BadRequest(f"a form that can't be read: {e.message}") from None
     except (UnicodeError, LookupError):  # a form may name any encoding that Python has
