@@ -203,9 +203,9 @@ async def viewer(server: Served, name: str, query: str = "", *, talks: bool = Tr
         yield peer
 
 
-async def offer() -> str:
-    """What a peer offers that then does nothing more."""
+async def offer(direction: str = "sendonly") -> str:
+    """What a peer offers that then does nothing more. ``direction``: of its video, ``recvonly`` for a viewer's."""
     async with remote() as one:
-        one.connection.addTransceiver(Clip(), "sendonly")
+        one.connection.addTransceiver(Clip() if direction == "sendonly" else "video", direction)
         await one.connection.setLocalDescription(await one.connection.createOffer())
         return str(one.connection.localDescription.sdp)

@@ -212,14 +212,15 @@ async def test_limits_and_secrets(tmp_path: Path) -> None:
         assert told["ice_servers"] == [
             {"urls": ["turn:192.0.2.77:9?transport=tcp"], "username": "someone", "credential": SECRET}
         ]
-        answers = [await server.http.post(f"/whep/s{i}", content=await offer(), headers=SDP) for i in range(5)]
+        viewer = await offer("recvonly")
+        answers = [await server.http.post(f"/whep/s{i}", content=viewer, headers=SDP) for i in range(5)]
         assert [a.status_code for a in answers] == [201, 201, 201, 201, 429]
         assert SECRET in answers[0].headers["link"]
         # None of them connects: they are given up, and there is room again.
         async with asyncio.timeout(30):
             while "is UDP blocked?" not in "".join(server.log):  # noqa: ASYNC110 - the log has no event
                 await asyncio.sleep(0.2)
-        again = await server.http.post("/whep/s", content=await offer(), headers=SDP)
+        again = await server.http.post("/whep/s", content=await offer("recvonly"), headers=SDP)
         assert again.status_code == 201
     assert SECRET not in "".join(server.log)
 
@@ -237,7 +238,7 @@ async def test_a_revoked_token_ends_its_sessions(tmp_path: Path) -> None:
     token, record = store.create("publish", "door", lifetime=3600)
     bearer = {"Authorization": f"Bearer {token}"}
     async with serving("--lan", "--host", "127.0.0.1", data=tmp_path) as server:
-        refused = await server.http.post("/whep/door", content=await offer(), headers=SDP | bearer)
+        refused = await server.http.post("/whep/door", content=await offer("recvonly"), headers=SDP | bearer)
         assert refused.status_code == 403
         async with remote() as one:
             one.connection.addTransceiver(Clip(), "sendonly")
@@ -259,7 +260,7 @@ async def test_one_token_leaves_places_to_others(tmp_path: Path) -> None:
 
         async def ask(token: str, number: int) -> Any:
             bearer = {"Authorization": f"Bearer {token}"}
-            return await server.http.post(f"/whep/s{number}", content=await offer(), headers=SDP | bearer)
+            return await server.http.post(f"/whep/s{number}", content=await offer("recvonly"), headers=SDP | bearer)
 
         answers = [await ask(greedy, number) for number in range(4)]
         assert [a.status_code for a in answers] == [201, 201, 201, 429]
