@@ -46,8 +46,8 @@ class ModelSwitch:
         self.defaults = InferenceOptions(self._defaults)
         """Options of a stream for which nothing was chosen."""
         self._adapts_conf = settings.adaptive_conf is not None and "conf" not in settings.model_fields_set
-        self._sides: dict[str, int] = {}
-        """Longer side of each model's input where nobody has chosen one."""
+        self._sizes: dict[str, tuple[int, int]] = {}
+        """Width and height of each model's input where nobody has chosen any."""
         self._refused: dict[str, set[int]] = {}
         """Sides that a model could not be loaded at when the controller asked, by its name."""
 
@@ -61,6 +61,7 @@ class ModelSwitch:
 
     async def adapt(self, stream: Stream, adapted: dict[str, Any]) -> None:
         """Apply what the controller chooses, where nobody else has. Raises as ``change`` does."""
+        self._note_size(self._pool.of(stream.model.next_worker))
         before, stream.model.adapted = stream.model.adapted, adapted
         try:
             if not self.change_now(stream, {}, anew=True):
@@ -94,13 +95,28 @@ class ModelSwitch:
         imgsz = confidence = None
         fixed = "imgsz" in stream.model.chosen or (one.key.name == self.offers.own.name and self.offers.own.imgsz)
         if not fixed and model.stride is not None:
-            if one.key.imgsz is None and model.input_size is not None:
-                self._sides[one.key.name] = max(model.input_size)
-            imgsz = self._sides.get(one.key.name)
+            self._note_size(one)
+            size = self._sizes.get(one.key.name)
+            imgsz = None if size is None else max(size)
         finds = last is not None and last.prediction.scored
         if finds and self._adapts_conf and "confidence" not in stream.model.chosen:
             confidence = self._defaults.confidence
         return imgsz, confidence
+
+    def unadapted(self, stream: Stream) -> tuple[tuple[int, int] | None, InferenceOptions]:
+        """Return size of the input and options of a stream for which the controller saves nothing.
+
+        So a page has them that runs the model itself. The size is None where it is that of the stream's model.
+        """
+        chosen, shown = stream.model.chosen, stream.model.next_options.shown
+        saved = "imgsz" in stream.model.adapted and "imgsz" not in chosen
+        size = self._sizes.get(self._pool.of(stream.model.next_worker).key.name) if saved else None
+        return size, InferenceOptions(self._options(chosen), shown)
+
+    def _note_size(self, one: Pooled) -> None:
+        """Remember what size a model has by itself."""
+        if one.key.imgsz is None and one.worker.model is not None and one.worker.model.input_size is not None:
+            self._sizes[one.key.name] = one.worker.model.input_size
 
     def change_now(
         self, stream: Stream, given: Mapping[str, Any], tracking: Mapping[str, Any] = NOT_GIVEN, *, anew: bool = False

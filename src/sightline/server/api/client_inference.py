@@ -89,7 +89,8 @@ async def in_browser(request: Request, stream: str) -> InBrowser:
         return InBrowser(runtime=False, model=None, reason="In-browser mode is not in this build, made without npm.")
     model = found.model.next_worker.model
     reason = _why_not(model, hub.settings.browser_models)
-    described = None if reason or model is None else describe_model(model, found.model.next_options)
+    size, asked = hub.model_switch.unadapted(found)
+    described = None if reason or model is None else describe_model(model, asked, size)
     return InBrowser(runtime=True, model=described, reason=reason)
 
 
@@ -140,12 +141,18 @@ def _why_not(model: ModelFacts | None, allowed: Literal["off", "free", "all"]) -
     return ""
 
 
-def describe_model(model: ModelFacts, asked: InferenceOptions) -> PortableModel | None:
-    """How a page runs a model with what is asked of it; None where no page can."""
+def describe_model(
+    model: ModelFacts, asked: InferenceOptions, size: tuple[int, int] | None = None
+) -> PortableModel | None:
+    """How a page runs a model with what is asked of it; None where no page can.
+
+    ``size``: width and height of the input, where they are others than the model has here.
+    """
     portable = model.portable
     if portable is None:
         return None
     card, options = model.card, asked.options
+    width, height = size or portable.size
     return PortableModel(
         name=card.name,
         family=card.family,
@@ -154,8 +161,8 @@ def describe_model(model: ModelFacts, asked: InferenceOptions) -> PortableModel 
         input=portable.input.name,
         channels_last=portable.input.shape[1] != 3,
         dtype=portable.input.dtype,
-        width=portable.size[0],
-        height=portable.size[1],
+        width=width,
+        height=height,
         fit=portable.fit,
         order=portable.order,
         scale=portable.scale,
