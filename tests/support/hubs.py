@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sightline.security.tokens import ALL, Store
 from sightline.server.hubs.ring import owner
+from support.rtsp import free_port
 from support.serving import Json, Running, serving
 
 SECRET = "a-secret-of-these-tests"
@@ -19,11 +19,10 @@ SECRET = "a-secret-of-these-tests"
 
 def free_ports(count: int) -> list[int]:
     """Ports that are free: the list of hubs has to be known before the first of them starts."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 def table(addresses: list[str], *, secret: str = SECRET) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import threading
 import time
@@ -24,11 +25,15 @@ SDP = (
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port that nobody has: a TCP one, or with SOCK_DGRAM a UDP one."""
-    with socket.socket(type=kind) as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
+    """A port that nobody has, for later: a TCP one, or with SOCK_DGRAM a UDP one.
+
+    It is none of those that the system gives to whoever connects meanwhile.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket(type=kind) as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class RtspServer:
