@@ -39,7 +39,10 @@ NAMES = (
     "x" * 5000,
 )
 PAGES = ("/", "/join", "/trust", "/camera/fuzz", "/view/fuzz", "/static/css/style.css", "/static/%2e%2e/app.py", "/ws")
-KINDS = ("application/json", "application/sdp", "application/trickle-ice-sdpfrag", "text/plain", "x", "")
+KINDS = (
+    *("application/json", "application/sdp", "application/trickle-ice-sdpfrag", "text/plain", "x", ""),
+    *("image/jpeg", "multipart/form-data; boundary=x"),
+)
 BODIES = (
     {"preset": "lan", "max_fps": 5, "confidence": 0.5, "classes": ["person"], "imgsz": 320},
     {"role": "view", "stream": "fuzz", "expires_s": 60},
@@ -68,6 +71,9 @@ def request(rng: random.Random, paths: Sequence[str], host: str) -> bytes:
     body = b""
     if rng.random() < 0.6:
         body = json.dumps(altered(rng, rng.choice(BODIES))).encode()
+    elif rng.random() < 0.3:
+        body = b"--x\r\nContent-Disposition: form-data; name=image; filename=a.jpg\r\n\r\n"
+        body += rng.choice([*PICTURES.values()])[:60000] + rng.choice((b"\r\n--x--\r\n", b"\r\n--x\r\n", b""))
     elif rng.random() < 0.5:
         body = rng.choice((*PICTURES.values(), *(text.encode() for text in TEXTS.values())))[:60000]
     headers = [f"Host: {host if rng.random() < 0.97 else rng.choice(list(ORIGINS.values()))}"]
@@ -104,9 +110,15 @@ def session_with(house: Watched, paths: Sequence[str]) -> Session:
         try:
             for _ in range(some(rng, 16)):
                 data = request(rng, paths, f"{host}:{port}")
+                leaves = rng.random() < 0.02
+                if leaves:
+                    data = data[: rng.randint(1, len(data))]
                 sent.append(data[:5000])
                 writer.write(data)
                 tally.taken += 1
+                if leaves:  # before the whole of it has come
+                    await writer.drain()
+                    return "left"
                 async with asyncio.timeout(ENDLESS_S if not data.startswith(b"GET") else 20):
                     status, more = await answer(reader, head_only=data.startswith(b"HEAD"))
                 if status >= 500 and status not in (501, 503):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 import psutil
@@ -122,3 +123,32 @@ async def test_what_stands_after_a_body_is_no_header(server: Running) -> None:
     writer.close()
     assert answer.startswith(b"HTTP/1.1 400 "), "not 403, as for what comes from elsewhere"
     assert b"expected ticket or token" in answer
+
+
+async def leave_midway(server: Running, method: str, path: str, kind: str) -> None:
+    """Send a part of a body to who reads it, and go."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = begun(
+        server, method, path, f"Content-Type: {kind}; boundary=x", "Content-Length: 100", "Expect: 100-continue"
+    )
+    writer.write(head + b"\r\n")
+    await within(reader.readuntil(b"\r\n"), 20)
+    writer.write(b"--x\r\n")
+    writer.transport.abort()
+
+
+async def test_who_leaves_in_the_middle_of_a_body_leaves_no_traceback() -> None:
+    async with serving() as server:
+        paths = (await server.get("/openapi.json"))["paths"]
+        takers = {
+            (method, path, kind)
+            for path, methods in paths.items()
+            for method, described in methods.items()
+            for kind in described.get("requestBody", {}).get("content", ())
+        }
+        assert {("post", "/whip/{stream}", "application/sdp"), ("post", "/api/predict", "image/jpeg")} < takers
+        for method, path, kind in takers:
+            await leave_midway(server, method.upper(), re.sub(r"\{\w+\}", "door", path), kind)
+        assert (await server.http.get("/health")).status_code == 200
+    assert (server.log.tracebacks, server.log.first) == (0, "")

@@ -46,7 +46,7 @@ class Log(list[str]):
         self.append(line)
         self.bytes += len(line.encode())
         self.tracebacks += "Traceback" in line
-        if self.tracebacks and len(self.first) < 5000:
+        if self.tracebacks and len(self.first) < 20000:
             self.first += line
         del self[:-2000]
 

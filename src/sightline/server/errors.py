@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from sightline.core.errors import BadSetting, SightlineError, shortage
@@ -26,6 +27,13 @@ def add(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answer)
     for lack in (OSError, MemoryError, RuntimeError):
         app.add_exception_handler(lack, _answer_shortage)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+
+
+async def _answer_nobody(request: Request, _: Exception) -> Response:
+    """End a request whose body broke off: nobody reads the answer, and the log is no place for it."""
+    log.debug("%s: who asked has left", request.url.path)
+    return Response(status_code=400)
 
 
 async def _answer_shortage(request: Request, error: Exception) -> Response:
