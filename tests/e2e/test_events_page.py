@@ -180,6 +180,20 @@ async def test_keys_lead_through_the_list(server: Running, context: BrowserConte
     await expect(page.locator("#filter-stream")).to_be_focused()
 
 
+async def test_streams_are_called_what_people_call_them(server: Running, context: BrowserContext) -> None:
+    camera = {"id": "yard", "name": "Behind the house", "source": "synthetic:street"}
+    assert (await server.http.post("/api/streams", json=camera)).status_code == 201
+    page = await live_page(context, f"{server.url}/events?stream=yard")
+    await rows(page, 50)
+    await expect(page.locator("#filter-stream option:checked")).to_have_text("Behind the house")
+    await expect(page.locator(".event").first).to_contain_text("Behind the house")
+    await page.locator(".event-link").first.click()
+    await expect(page.locator("#detail-facts")).to_contain_text("Behind the house")
+    await page.goto(f"{server.url}/models")
+    await expect(page.locator(".model-used")).to_contain_text("Behind the house")
+    assert (await server.http.delete("/api/streams/yard")).is_success
+
+
 async def test_an_event_is_deleted_for_good_at_the_second_press(server: Running, context: BrowserContext) -> None:
     page = await live_page(context, f"{server.url}/events?stream=yard&event=past5")
     await expect(page.locator("#detail-title")).to_have_text("Person in lawn for 2 s")

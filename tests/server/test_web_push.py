@@ -84,6 +84,7 @@ async def test_a_device_is_told_what_only_it_can_read(world: World) -> None:
     pushed = await world.service.next()
     told = phone.read(pushed.body)
     assert (told["id"], told["rule"], told["stream"]) == ("e1", "Somebody in the drive", "door")
+    assert told["display_name"] == "door"
     assert told["snapshot"] == "/api/events/e1/picture.jpg"
     assert pushed.headers["authorization"].startswith("vapid t=")
     assert pushed.headers["authorization"].endswith(f",k={key}")

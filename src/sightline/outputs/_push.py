@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -59,12 +59,21 @@ class PushOutput(Output):
     every_s = 0.0
     retries: int | None = 4
 
-    def __init__(self, service: str, devices: Devices, key: ec.EllipticCurvePrivateKey, contact: str | None) -> None:
+    def __init__(
+        self,
+        service: str,
+        devices: Devices,
+        key: ec.EllipticCurvePrivateKey,
+        contact: str | None,
+        name_of: Callable[[str], str],
+    ) -> None:
+        """``name_of``: what people call a stream."""
         self.name = f"push to {service}"
         self._service = service
         self._devices = devices
         self._key = key
         self._contact = contact or CONTACT
+        self._name_of = name_of
         self._session: aiohttp.ClientSession | None = None
         self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.told = 0
@@ -123,7 +132,8 @@ class PushOutput(Output):
         import pywebpush
 
         keys = {"p256dh": device.p256dh, "auth": device.auth}
-        body = pywebpush.WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(told(event))["body"]
+        words = told(event, self._name_of(event.stream))
+        body = pywebpush.WebPusher({"endpoint": device.endpoint, "keys": keys}).encode(words)["body"]
         parts = urlsplit(device.endpoint)
         signer = py_vapid.Vapid02(self._key, {"no-strict": True})  # its own test of the contact refuses paths
         ends = int(time.time()) + SIGNED_S
@@ -148,7 +158,7 @@ class PushOutput(Output):
         return self._session
 
 
-def told(event: Event) -> bytes:
-    """Return what a device is sent of an event, as JSON."""
-    known = {key: getattr(event, key) for key in TOLD}
+def told(event: Event, display_name: str) -> bytes:
+    """Return what a device is sent of an event, as JSON. ``display_name``: what people call its stream."""
+    known = {key: getattr(event, key) for key in TOLD} | {"display_name": display_name}
     return msgspec.json.encode({k: v[:LONGEST] if isinstance(v, str) else v for k, v in known.items()})

@@ -91,6 +91,7 @@ class Push:
         assert self._hub is not None
         services = [*SERVICES, *(origin.rstrip("/").lower() for origin in self._settings.push_services)]
         contact = self._settings.push_contact or self._settings.public_url
-        self._outputs = [PushOutput(service, self.devices, key, contact) for service in services]
+        name_of = self._hub.cameras.display_name
+        self._outputs = [PushOutput(service, self.devices, key, contact, name_of) for service in services]
         self.dispatchers = [Dispatcher(output, "*", ("alerts",), "notify") for output in self._outputs]
         self._tasks = start(self._hub, self.dispatchers)

@@ -19,6 +19,9 @@ test("a notification says what was seen, where and when", () => {
   assert.equal(bodyOf({ ...event, direction: "in", zone: "gate" }, "en-GB", "UTC"), "person over gate, in · door · 22:13:20");
   assert.equal(bodyOf({ ...event, zone: "" }, "en-GB", "UTC"), "person · door · 22:13:20");
   assert.equal(bodyOf({ ...event, zone: "", class_name: "", rule: "" }, "en-GB", "UTC"), "22:13:20");
+  const named = { ...event, display_name: "Front door" };
+  assert.equal(bodyOf(named, "en-GB", "UTC"), "person in drive · Front door · 22:13:20");
+  assert.equal(titleOf({ ...named, rule: "" }), "Front door");
   assert.equal(pictureOf(event), "/api/events/e1/crop.jpg");
   assert.equal(pictureOf({ ...event, snapshot: undefined }), "");
   assert.equal(pageOf({ ...event, id: "a/b" }), "/events?event=a%2Fb");

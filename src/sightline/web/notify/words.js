@@ -4,8 +4,8 @@ import { className, locale as chosen, t } from "../lib/i18n.js";
 
 /**
  * @typedef {{id: string, stream: string, kind: string, at: number, rule?: string, class_name?: string, zone?: string,
- *   direction?: string, snapshot?: string, clip?: string, number?: number, phase?: string, actions?: string[]}} Alert an event, as
- *   `/ws` tells it and Web Push brings it; what is empty may be left out
+ *   direction?: string, snapshot?: string, clip?: string, number?: number, phase?: string, actions?: string[], display_name?: string}} Alert
+ *   an event, as `/ws` tells it and Web Push brings it; what is empty may be left out; `display_name`: what people call its stream
  */
 
 /** True for what people are to be told. @param {Alert} event */
@@ -14,14 +14,19 @@ export function isAlert({ phase, actions }) {
 }
 
 /** @param {Alert} event */
-export function titleOf({ rule, stream }) {
-  return rule || stream;
+export function titleOf(event) {
+  return event.rule || calledOf(event);
 }
 
 /** What was seen, where and when. @param {Alert} event @param {string} [locale] @param {string} [timeZone] */
 export function bodyOf(event, locale = chosen, timeZone = undefined) {
   const time = new Date(event.at * 1000).toLocaleTimeString(locale, { timeStyle: "medium", timeZone });
-  return [seen(event), event.rule ? event.stream : "", time].filter(Boolean).join(" · ");
+  return [seen(event), event.rule ? calledOf(event) : "", time].filter(Boolean).join(" · ");
+}
+
+/** @param {Alert} event */
+function calledOf({ display_name, stream }) {
+  return display_name || stream;
 }
 
 /** @param {Alert} event */

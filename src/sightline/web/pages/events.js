@@ -15,8 +15,9 @@ import { notice } from "../panels/notice.js";
 import { setUpNotify } from "../panels/notify.js";
 import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
-import { askApi, askEvent, deleteEvent, followEvents } from "../wire/events.js";
+import { askEvent, deleteEvent, followEvents } from "../wire/events.js";
 import { may, whoAmI } from "../wire/session.js";
+import { learnNames } from "../wire/stream-names.js";
 import { showSituation } from "./events-show.js";
 import { refusedOf } from "./events-state.js";
 
@@ -261,9 +262,10 @@ function learn(met) {
 }
 
 async function knowStreams() {
-  const { body } = await /** @type {typeof askApi<{streams: {name: string}[]}>} */ (askApi)("/api/streams");
-  const names = (body?.streams ?? []).map((one) => one.name);
+  const names = await learnNames();
   form.suggest("stream", names);
+  form.name();
+  list.tick(now(), true);
   showWhere(names);
 }
 

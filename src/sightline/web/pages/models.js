@@ -12,6 +12,7 @@ import { byId } from "../panels/page.js";
 import { setUpShell } from "../panels/shell.js";
 import { askModels, cancelModel, getModel, removeModel } from "../wire/models.js";
 import { may, whoAmI } from "../wire/session.js";
+import { learnNames } from "../wire/stream-names.js";
 import { bannerOf, rightInWords } from "./models-state.js";
 
 const LOOK_MS = 2_000;
@@ -72,4 +73,4 @@ async function show(models) {
 
 setUpShell();
 document.addEventListener("visibilitychange", () => void look());
-void look();
+void learnNames().then(look);

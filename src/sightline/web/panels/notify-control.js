@@ -5,6 +5,7 @@ import { ALL, choose, chosen, permission, wants } from "../notify/device.js";
 import { Listener } from "../notify/listener.js";
 import { subscribe, unsubscribe } from "../notify/push.js";
 import { bodyOf, pageOf, showsIt, titleOf } from "../notify/words.js";
+import { learnNames, nameOf } from "../wire/stream-names.js";
 import { notifyWords } from "./notify-words.js";
 import { byId } from "./page.js";
 import { registerWorker } from "./shell.js";
@@ -76,9 +77,10 @@ class Control {
     return this.#registered;
   }
 
-  /** @param {import("../notify/words.js").Alert} event */
-  async #show(event) {
-    const worker = await this.#worker();
+  /** @param {import("../notify/words.js").Alert} heard */
+  async #show(heard) {
+    const [worker] = await Promise.all([this.#worker(), learnNames()]);
+    const event = { ...heard, display_name: nameOf(heard.stream) };
     if (worker?.active) await told(worker.active, event);
     else this.#showHere(event);
   }

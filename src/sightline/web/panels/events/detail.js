@@ -3,6 +3,7 @@
 import { make, setData, setText } from "../../lib/dom.js";
 import { className, said, t } from "../../lib/i18n.js";
 import { addressOf, askClip } from "../../wire/events.js";
+import { nameOf } from "../../wire/stream-names.js";
 import { download } from "../download.js";
 import { byId } from "../page.js";
 import { duration, exactly, inWords, isLasting, isMoment, kindInWords, secondsOf, speedInWords, wayInWords } from "./words.js";
@@ -143,7 +144,7 @@ export class Detail {
     const { stream, kind, class_name, zone, rule, direction, track, started_at, ended_at, reason, box } = one;
     const moment = isMoment(one) && ended_at !== null;
     const facts = {
-      [t`Stream`]: stream,
+      [t`Stream`]: nameOf(stream),
       [t`Kind`]: kindInWords(kind),
       [t`Class`]: className(class_name),
       [direction ? t`Line` : t`Zone`]: zone,

@@ -2,6 +2,7 @@
 
 import { make, setData, setText } from "../../lib/dom.js";
 import { className, t } from "../../lib/i18n.js";
+import { nameOf } from "../../wire/stream-names.js";
 import { byId } from "../page.js";
 import { SPANS, anySet, timeSet, toIso, toLocal } from "./filters.js";
 import { KINDS } from "./words.js";
@@ -12,6 +13,8 @@ const CHOSEN = "chosen";
 /** Fields with a value of their own. */
 const NAMES = /** @type {const} */ (["stream", "kind", "class", "zone", "rule"]);
 const MOST_SUGGESTED = 300;
+/** How values are shown that are not shown as they are. @type {Record<string, (value: string) => string>} */
+const SHOWN = { class: className, stream: nameOf };
 
 export class FilterForm {
   #form = byId("filters", HTMLFormElement);
@@ -79,8 +82,13 @@ export class FilterForm {
       const there = name === "kind" && KINDS.some(([kind]) => kind === value);
       if (!value || met.has(value) || met.size >= MOST_SUGGESTED || there) continue;
       met.add(value);
-      place?.append(make("option", { value }, name === "class" ? className(value) : value));
+      place?.append(make("option", { value }, SHOWN[name]?.(value) ?? value));
     }
+  }
+
+  /** Call streams by what is known by now. */
+  name() {
+    for (const option of byId("filter-stream", HTMLSelectElement).options) if (option.value) setText(option, nameOf(option.value));
   }
 
   /** @returns {Filters} */

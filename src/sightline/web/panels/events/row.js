@@ -3,6 +3,7 @@
 import { icon, make, setData, setText } from "../../lib/dom.js";
 import { t } from "../../lib/i18n.js";
 import { addressOf } from "../../wire/events.js";
+import { nameOf } from "../../wire/stream-names.js";
 import { ago, clock, exactly, inWords, isLasting } from "./words.js";
 
 /** @typedef {import("../../wire/events.js").Happening} Happening */
@@ -17,6 +18,7 @@ export class Row {
   #what = make("span", { class: "event-what" });
   #time = make("time");
   #clock = make("span");
+  #stream = make("span");
   #now = make("span", { class: "pill", "data-kind": "good" }, t`Now`);
   /** @type {Happening} */
   #one;
@@ -25,7 +27,7 @@ export class Row {
   constructor(one, href, now) {
     this.#one = one;
     const picture = make("span", { class: "crop" }, icon(ICONS[one.kind] ?? "eye"), this.#image);
-    const about = make("span", { class: "event-about" }, this.#time, this.#clock, make("span", {}, one.stream));
+    const about = make("span", { class: "event-about" }, this.#time, this.#clock, this.#stream);
     const words = make("span", { class: "event-words" }, this.#what, about);
     this.link = make("a", { class: "event-link", href, "data-event": one.id }, picture, words, this.#now);
     this.element = make("li", { class: "event", "data-id": one.id }, this.link);
@@ -53,6 +55,7 @@ export class Row {
     const lasting = isLasting(this.#one);
     setText(this.#what, inWords(this.#one, now));
     setText(this.#time, ago(this.#one.started_at, now));
+    setText(this.#stream, nameOf(this.#one.stream));
     setData(this.element, "lasting", String(lasting));
     this.#now.hidden = !lasting;
   }

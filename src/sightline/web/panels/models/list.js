@@ -1,5 +1,6 @@
 /** The lists of the models page. A row is made anew when something of its model has changed, and keeps the focus. */
 
+import { nameOf } from "../../wire/stream-names.js";
 import { byId } from "../page.js";
 import { modelRow } from "./row.js";
 
@@ -48,7 +49,7 @@ export class ModelList {
   /** @param {Model} model */
   #row(model) {
     const asked = this.#asked === model.name;
-    const of = JSON.stringify([model, this.#manages, asked]);
+    const of = JSON.stringify([model, this.#manages, asked, model.streams.map(nameOf)]);
     const before = this.#rows.get(model.name);
     if (before?.of === of) return before.row;
     const row = modelRow(model, this.#manages, asked, this.#deeds);

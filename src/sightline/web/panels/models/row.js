@@ -2,6 +2,7 @@
 
 import { icon, make } from "../../lib/dom.js";
 import { said, t } from "../../lib/i18n.js";
+import { nameOf } from "../../wire/stream-names.js";
 import { lackOf } from "../model-words.js";
 import { bytesInWords, factsOf, notGotInWords, removalInWords, whatInWords } from "./words.js";
 
@@ -49,7 +50,7 @@ function facts(model) {
 
 /** @param {readonly string[]} streams */
 function used(streams) {
-  const links = streams.flatMap((name, at) => [at ? ", " : "", make("a", { href: `/view/${name}` }, name)]);
+  const links = streams.flatMap((name, at) => [at ? ", " : "", make("a", { href: `/view/${name}` }, nameOf(name))]);
   return make("p", { class: "model-used" }, t`Used by `, ...links);
 }
 
