@@ -125,6 +125,8 @@ async def the_states(ha: Listener) -> None:
 
 
 async def the_commands(ha: Listener, server: Running) -> None:
+    assert (await server.http.patch("/api/streams/door", json={"name": "Front door"})).is_success
+    await ha.until(lambda: json.loads(ha.kept[CONFIG])["device"]["name"] == "Front door")
     await ha.say("sightline/door/detection/set", "OFF")
     await ha.until_state("sightline/door/detection", "OFF")
     assert (await server.stream("door"))["detect"] is False

@@ -37,6 +37,8 @@ class StreamView:
     """A stream as Home Assistant is to see it."""
 
     name: str
+    display_name: str = ""
+    """What people call it."""
     live: bool = False
     detect: bool = True
     occupied: bool = False
@@ -94,7 +96,7 @@ def device(names: NodeNames, view: StreamView, entities: Iterable[Entity], qos: 
     """Return a device's payload. ``url``: the server's address for people, where it is known."""
     about: dict[str, Any] = {
         "identifiers": [f"{names.node}.{view.name}"],
-        "name": view.name,
+        "name": view.display_name or view.name,
         "manufacturer": "Sightline",
         "model": "Stream",
         "sw_version": __version__,

@@ -68,6 +68,7 @@ class Views:
         self._note(name, "", (*self._chosen(stream), *counts))
         return StreamView(
             name=name,
+            display_name=self._hub.cameras.display_name(name),
             live=live,
             detect=stream is None or stream.detect,
             occupied=self._is_occupied(name, counts),
