@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from sightline.cli import doctor_checks as checks
+
+Ill: TypeAlias = tuple[int, dict[str, dict[str, Any]]]
+"""The status, and what was found by what it is about."""
 
 
 def doctor(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +30,7 @@ def doctor(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def findings(**environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def findings(**environment: str) -> Ill:
     done = doctor("--json", **environment)
     assert done.stderr == ""
     return done.returncode, {finding["what"]: finding for finding in json.loads(done.stdout)}
@@ -67,15 +70,52 @@ def test_it_says_which_engine_runs_the_model_and_why() -> None:
     assert re.search(r"nano with \w+ on cpu in fp32: .*; this engine: \w+", found["model"]["detail"])
 
 
-def test_two_opencvs_in_one_environment_are_told_with_the_command(tmp_path: Path) -> None:
-    install(tmp_path, "opencv-python", "5.0.0.93")
-    code, found = findings(PYTHONPATH=str(tmp_path))
-    assert found["OpenCV"]["state"] == "problem"
-    assert "opencv-python 5.0.0.93" in found["OpenCV"]["detail"]
-    assert "uninstall" in found["OpenCV"]["mend"]
-    assert "opencv-python-headless opencv-python &&" in found["OpenCV"]["mend"]
-    assert found["OpenCV"]["mend"].endswith("install opencv-python-headless")
-    assert code == 0, "it serves all the same"
+@pytest.fixture(scope="module")
+def ill(tmp_path_factory: pytest.TempPathFactory) -> Ill:
+    """Find what is wrong where much is. A run costs seconds."""
+    folder = tmp_path_factory.mktemp("ill")
+    install(folder, "opencv-python", "5.0.0.93")
+    install(folder, "onnxruntime-gpu", "1.31.1")
+    (folder / "nvidia-smi").write_text("#!/bin/sh\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return findings(PYTHONPATH=str(folder), PATH=path, SIGHTLINE_MODLE="motion")
+
+
+def test_two_opencvs_in_one_environment_are_told_with_the_command(ill: Ill) -> None:
+    found = ill[1]["OpenCV"]
+    assert found["state"] == "problem"
+    assert "opencv-python 5.0.0.93" in found["detail"]
+    assert "uninstall" in found["mend"]
+    assert "opencv-python-headless opencv-python &&" in found["mend"]
+    assert found["mend"].endswith("install opencv-python-headless")
+    assert not found["stops_serve"], "it serves all the same"
+
+
+def test_both_onnx_runtimes_are_told_with_the_command(ill: Ill) -> None:
+    found = ill[1]["ONNX Runtime"]
+    assert found["state"] == "problem"
+    assert "onnxruntime onnxruntime-gpu &&" in found["mend"]
+    assert found["mend"].endswith("install 'onnxruntime-gpu[cuda,cudnn]'")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a script executable")
+def test_a_graphics_card_that_lies_idle_is_told(ill: Ill) -> None:
+    from sightline.engines import onnx
+
+    if onnx.available("cuda:0") is None:
+        pytest.skip("ONNX Runtime can use a card here")
+    found = ill[1]["graphics card"]
+    assert found["state"] == "note"
+    assert "onnxruntime-gpu" in found["mend"]
+    assert not found["stops_serve"]
+
+
+def test_a_wrong_setting_is_told_and_the_rest_is_looked_at(ill: Ill) -> None:
+    code, found = ill
+    assert code == 1
+    assert "SIGHTLINE_MODLE" in found["settings"]["detail"]
+    assert found["engine onnx"]["state"] == "ok"
 
 
 def test_an_opencv_that_can_not_be_imported_stops_everything_but_the_doctor(tmp_path: Path) -> None:
@@ -89,28 +129,6 @@ def test_an_opencv_that_can_not_be_imported_stops_everything_but_the_doctor(tmp_
     assert [what for what, finding in found.items() if finding["state"] == "problem"] == ["OpenCV"]
 
 
-def test_both_onnx_runtimes_are_told_with_the_command(tmp_path: Path) -> None:
-    install(tmp_path, "onnxruntime-gpu", "1.31.1")
-    _, found = findings(PYTHONPATH=str(tmp_path))
-    assert found["ONNX Runtime"]["state"] == "problem"
-    assert "onnxruntime onnxruntime-gpu &&" in found["ONNX Runtime"]["mend"]
-    assert found["ONNX Runtime"]["mend"].endswith("install 'onnxruntime-gpu[cuda,cudnn]'")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="makes a script executable")
-def test_a_graphics_card_that_lies_idle_is_told(tmp_path: Path) -> None:
-    from sightline.engines import onnx
-
-    if onnx.available("cuda:0") is None:
-        pytest.skip("ONNX Runtime can use a card here")
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    code, found = findings(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert found["graphics card"]["state"] == "note"
-    assert "onnxruntime-gpu" in found["graphics card"]["mend"]
-    assert code == 0
-
-
 def test_a_port_that_is_taken_is_told_and_stops_serve() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -119,13 +137,6 @@ def test_a_port_that_is_taken_is_told_and_stops_serve() -> None:
     assert f"127.0.0.1:{port} can't be used" in done.stdout
     assert f"sightline serve --port {port + 1}" in done.stdout
     assert "Problems: 1, of which 1 stop `sightline serve`." in done.stdout
-
-
-def test_a_wrong_setting_is_told_and_the_rest_is_looked_at() -> None:
-    code, found = findings(SIGHTLINE_MODLE="motion")
-    assert code == 1
-    assert "SIGHTLINE_MODLE" in found["settings"]["detail"]
-    assert found["engine onnx"]["state"] == "ok"
 
 
 def test_the_model_of_the_settings_is_tried(tmp_path: Path) -> None:
