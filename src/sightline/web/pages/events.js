@@ -267,6 +267,8 @@ async function knowStreams() {
   form.name();
   list.tick(now(), true);
   showWhere(names);
+  const one = feed.history.find(openId());
+  if (one) showDetail(one);
 }
 
 /** @param {boolean} all */
