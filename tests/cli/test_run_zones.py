@@ -115,6 +115,37 @@ def test_a_file_that_can_not_be_used(tmp_path: Path, name: str, text: str | None
     assert str(path) in done.exception.message
 
 
+def test_what_is_not_there_is_told_before_the_work_begins(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", [passing(n) for n in range(10)])
+    (tmp_path / "zones.toml").write_text("""
+    [zones.left]
+    points = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+    classes = ["Motion"]
+    [rules.typo]
+    zone = "lfet"
+    [rules.way]
+    line = "gate"
+    [rules.who]
+    classes = ["unicorn"]
+    [rules.camera]
+    when = "scene"
+    [rules.fine]
+    """)
+    source, zones = str(tmp_path / "clip.mp4"), str(tmp_path / "zones.toml")
+    done = CliRunner().invoke(app, ["run", source, "--model", "motion", "--zones", zones, "--counts", "-"])
+    assert done.exit_code == 0, done.output
+    said = [line.split(None, 1) for line in done.stderr.splitlines()]
+    begun = next(n for n, line in enumerate(said) if line[0] == "done")
+    assert said[:begun] == [
+        ["left", "the stream's model has no class Motion: choose others, or another model"],
+        ["typo", "there is no zone lfet: set it, or choose another"],
+        ["way", "there is no line gate: set it, or choose another"],
+        ["who", "the stream's model has no class unicorn: choose others, or another model"],
+        ["camera", "when = scene is about a camera, and is never fulfilled here"],
+    ]
+    assert json.loads(done.stdout)["zones"]["left"]["entered"] == {}
+
+
 def test_counts_of_nothing(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["run", "clip.mp4", "--model", "motion", "--counts", "-"])
     assert isinstance(done.exception, ConfigError)

@@ -138,6 +138,13 @@ async def test_what_keeps_a_streams_rules_from_being_fulfilled(server: Running) 
         ("PUT", "door/rules/new", {"zone": "a", "line": "b"}, 422, "zone: got a zone and a line; expected one of them"),
         ("PUT", "door/rules/new", {"color": "red"}, 422, "color: got 'red'; expected one of the keys enabled"),
         ("PUT", "door/rules/new", {"classes": ["a"] * 1000}, 422, "classes: got"),
+        (
+            "PUT",
+            "door/rules/new",
+            {"classes": []},
+            422,
+            "classes: got []; expected a list of 1 to 256 names of classes",
+        ),
         ("PUT", "door/rules/new", [], 422, "expected the keys enabled"),
         ("PUT", "door/rules/a%20b", {}, 400, "name 'a b' of a zone, line or rule: expected 1 to 64 letters"),
         ("PUT", "a%20b/rules/new", {}, 400, "stream name 'a b'"),

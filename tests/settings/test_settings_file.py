@@ -155,6 +155,9 @@ def test_zones_and_lines_of_a_stream(tmp_path: Path) -> None:
     assert (door.zones["drive"].classes, door.lines["gate"].classes) == (("car",), None)
 
 
+TABLES = "at most 64 tables [streams.NAME.{}.NAME], named by 1 to 64 letters, digits, '_' or '-'"
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
@@ -170,8 +173,24 @@ def test_zones_and_lines_of_a_stream(tmp_path: Path) -> None:
             "rules.a.line: got a line with for_s or at_least; expected a zone",
         ),
         ("rules.a]\nfor = 1", "streams.door.rules.a.for: got 1; expected one of the keys enabled"),
-        ("rules.'a b']\nfor_s = 1", "streams.door.rules.a b"),
-        ("zones.'a b']\npoints = [[0, 0], [1, 1], [1, 0]]", "streams.door.zones.a b"),
+        ("rules.'a b']\nfor_s = 1", f"streams.door.rules: got 'a b'; expected {TABLES.format('rules')}"),
+        (
+            "zones.'Haustür']\npoints = [[0, 0], [1, 1], [1, 0]]",
+            f"streams.door.zones: got 'Haustür'; expected {TABLES.format('zones')}",
+        ),
+        ("lines]\na = 1", "streams.door.lines.a: got 1; expected the keys points"),
+        (
+            "rules]\n" + "\n".join(f"r{n} = {{}}" for n in range(65)),
+            f"door.rules: got 65 of them; expected {TABLES[:16]}",
+        ),
+        (
+            "rules.a]\nclasses = []",
+            "rules.a.classes: got []; expected a list of 1 to 256 names of classes, or null for all",
+        ),
+        (
+            "zones.a]\npoints = [[0, 0], [1, 1], [1, 0]]\nclasses = []",
+            "zones.a.classes: got []; expected a list of 1 to",
+        ),
     ],
 )
 def test_a_zone_that_is_none_is_named(tmp_path: Path, table: str, told: str) -> None:
@@ -179,6 +198,15 @@ def test_a_zone_that_is_none_is_named(tmp_path: Path, table: str, told: str) -> 
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert told in caught.value.message
+
+
+def test_a_list_of_zones_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sightline.toml").write_text("[[streams.door.zones]]\nname = 'drive'\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.message == (
+        f"setting streams.door.zones: got [{{'name': 'drive'}}]; expected {TABLES.format('zones')}"
+    )
 
 
 def test_a_data_folder_that_is_a_file_is_told(tmp_path: Path) -> None:

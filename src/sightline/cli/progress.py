@@ -77,30 +77,31 @@ class Display:
         self._end_bar()
         seconds = max(time.monotonic() - self._began, 1e-3)
         how = "stopped" if stopped else "done"
-        self._say(how, f"{_count(tally.frames, 'frame')} in {_clock(seconds)}, {tally.frames / seconds:.1f} fps")
+        self.say(how, f"{_count(tally.frames, 'frame')} in {_clock(seconds)}, {tally.frames / seconds:.1f} fps")
         if tally.skipped:
-            self._say("skipped", f"{_count(tally.skipped, 'frame')} that the model could not keep up with")
+            self.say("skipped", f"{_count(tally.skipped, 'frame')} that the model could not keep up with")
         if self._source.unreadable:
             what = "picture" if self._source.images else "damaged part"
-            self._say("unreadable", f"{_count(self._source.unreadable, what)} left out")
+            self.say("unreadable", f"{_count(self._source.unreadable, what)} left out")
         if tally.frames:
             mean = tally.model_ms / tally.frames
             figures = f"{mean:.1f} ms a frame, 95 % under {tally.percentile(0.95):.1f} ms"
-            self._say("model", f"{card.name}, {figures}")
-            self._say("found", _found(tally))
+            self.say("model", f"{card.name}, {figures}")
+            self.say("found", _found(tally))
         for what, text in told(counted) if counted is not None else ():
-            self._say(what, text)
+            self.say(what, text)
         for what, text in told_rules(rules) if rules is not None else ():
-            self._say(what, text)
+            self.say(what, text)
         if tally.instead is not None:
-            self._say("drawn", tally.instead)
+            self.say("drawn", tally.instead)
         for name, target in wanted.items():
             if target != "-" and Path(target).exists():
-                self._say(NAMES[name], f"{target}{_size(Path(target))}")
+                self.say(NAMES[name], f"{target}{_size(Path(target))}")
         if not wanted:
-            self._say("written", "nothing; ask for it with --save out.mp4, --jsonl out.jsonl or --masks folder")
+            self.say("written", "nothing; ask for it with --save out.mp4, --jsonl out.jsonl or --masks folder")
 
-    def _say(self, what: str, text: str) -> None:
+    def say(self, what: str, text: str) -> None:
+        """Show a line with its name."""
         self._console.print(f"[bold]{what:<10}[/] {escape(text)}", soft_wrap=True)
 
     def _begin_bar(self) -> None:

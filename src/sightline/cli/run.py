@@ -18,7 +18,7 @@ import typer
 from sightline.analytics.zones.totals import Counted
 from sightline.cli.ensure_weights import provide
 from sightline.cli.options import NOTHING, Given, options_for, with_settings
-from sightline.cli.zones_file import ZonesFile, read_zones
+from sightline.cli.zones_file import ZonesFile, read_zones, troubles
 from sightline.core.errors import ConfigError, SinkError
 from sightline.core.registry import load
 from sightline.core.types import check_stream_name
@@ -123,6 +123,8 @@ def run(
         with display.loading(settings.model):
             ready = loader.load_model(settings.model, options_of(settings))
         stack.callback(ready.close)
+        for what, trouble in () if read is None else troubles(read, ready.card.labels):
+            display.say(what, trouble)
         sinks = open_sinks(wanted, stack)
         chosen = settings.streams.get(name)
         board = None if read is None else ZoneBoard(name, read.zones, read.lines)

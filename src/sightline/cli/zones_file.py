@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ from sightline.analytics.rules.board import RuleBoard
 from sightline.analytics.zones.totals import Counted
 from sightline.core.errors import BadRequest, BadSetting, ConfigError
 from sightline.core.rule_words import sentence
-from sightline.core.rules import MOST_RULES, Rule, parse_rule
+from sightline.core.rules import MOST_RULES, Rule, lacking, parse_rule
 from sightline.core.zones import MOST_SHAPES, CrossingLine, Zone, check_shape_name, parse_shape
 
 Item = TypeVar("Item")
@@ -41,6 +41,22 @@ def read_zones(path: Path, option: str = "--zones") -> ZonesFile:
         _items(where, "lines", given, MOST_SHAPES, partial(parse_shape, CrossingLine)),
         _items(where, "rules", given, MOST_RULES, parse_rule),
     )
+
+
+def troubles(read: ZonesFile, labels: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield what names something that is not there, and what that is. ``labels``: the model's classes."""
+
+    def unknown(classes: Sequence[str] | None) -> list[str]:
+        return [one for one in classes or () if one not in labels]
+
+    for name, shape in (*read.zones.items(), *read.lines.items()):
+        if missing := unknown(shape.classes):
+            yield name, f"the stream's model has no class {', '.join(missing)}: choose others, or another model"
+    for name, rule in read.rules.items():
+        for lack in lacking(rule, read.zones, read.lines, unknown(rule.classes)):
+            yield name, lack
+        if rule.when != "object":
+            yield name, f"when = {rule.when} is about a camera, and is never fulfilled here"
 
 
 def told(counted: Counted) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ Pure Python, as the settings import this.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from sightline.core.errors import BadSetting
 from sightline.core.events import ACTIONS, TELLING, Action
 from sightline.core.schedule import DAYS, MINUTES, Day, in_hours
-from sightline.core.zones import MOST_CLASSES, ShapeName
+from sightline.core.zones import MOST_CLASSES, BaseShape, ShapeName
 
 MOST_RULES = 64
 """Rules that a stream may have."""
@@ -38,7 +38,7 @@ class Rule(BaseModel):
     when: Literal["object", "scene", "stream"] = "object"
     """What it is about: objects; the camera was covered or moved; the camera was lost."""
     classes: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] | None = Field(
-        default=None, max_length=MOST_CLASSES
+        default=None, min_length=1, max_length=MOST_CLASSES
     )
     """Names of the classes that count; null for all."""
     zone: ShapeName | None = None
@@ -95,7 +95,7 @@ class Rule(BaseModel):
 EXPECTED = {
     "enabled": "true or false",
     "when": "object, scene or stream",
-    "classes": f"a list of at most {MOST_CLASSES} names of classes, or null for all",
+    "classes": f"a list of 1 to {MOST_CLASSES} names of classes, or null for all",
     "zone": "the name of a zone, or null",
     "line": "the name of a line, or null",
     "direction": "in, out, or null for both",
@@ -108,6 +108,26 @@ EXPECTED = {
     "actions": f"a list of {', '.join(ACTIONS)}",
 }
 """Expected values in words, by key."""
+
+
+def lacking(
+    rule: Rule, zones: Mapping[str, BaseShape], lines: Mapping[str, BaseShape], unknown: Sequence[str]
+) -> list[str]:
+    """Return what is not there that a rule is about, each with what can be done.
+
+    ``unknown``: its classes that the model does not have.
+    """
+    found = []
+    shape = zones.get(rule.zone or "") or lines.get(rule.line or "")
+    if rule.zone is not None and rule.zone not in zones:
+        found.append(f"there is no zone {rule.zone}: set it, or choose another")
+    if rule.line is not None and rule.line not in lines:
+        found.append(f"there is no line {rule.line}: set it, or choose another")
+    if unknown:
+        found.append(f"the stream's model has no class {', '.join(unknown)}: choose others, or another model")
+    if shape is not None and shape.classes is not None and not set(rule.classes or shape.classes) & set(shape.classes):
+        found.append(f"{rule.zone or rule.line} counts no {', '.join(rule.classes or ())}: add them to its classes")
+    return found
 
 
 def parse_rule(given: object, where: str = "") -> Rule:

@@ -77,7 +77,7 @@ class BaseShape(BaseModel):
 
     points: tuple[Point, ...]
     classes: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] | None = Field(
-        default=None, max_length=MOST_CLASSES
+        default=None, min_length=1, max_length=MOST_CLASSES
     )
     """Names of the classes that count; null for all."""
     min_size: float = Field(default=0.0, ge=0, le=1)
@@ -121,7 +121,7 @@ EXPECTED = {
     "points": "points [x, y] from 0 to 1 of the picture: 3 to 100 corners of a zone, or the two ends of a line",
     "loiter_s": "a number of seconds from 0.1 to 86400, or null",
     "ground": "four places [x, y] in metres, or null",
-    "classes": f"a list of at most {MOST_CLASSES} names of classes, or null for all",
+    "classes": f"a list of 1 to {MOST_CLASSES} names of classes, or null for all",
     "min_size": "a number from 0 to 1",
     "anchor": "bottom or center",
     "color": "a colour such as #33aaff, or null",

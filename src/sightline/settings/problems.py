@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sightline.core.errors import BadSetting
-from sightline.core.rules import bad_rule
-from sightline.core.zones import CrossingLine, Zone, bad_shape
+from sightline.core.rules import MOST_RULES, bad_rule
+from sightline.core.zones import MOST_SHAPES, CrossingLine, Zone, bad_shape
 
 ITEMS: Mapping[str, Callable[[Mapping[str, Any], str], BadSetting]] = {
     "zones": partial(bad_shape, Zone),
@@ -39,6 +39,9 @@ def told(problem: dict[str, Any], known: Mapping[str, FieldInfo]) -> str:
         case ("streams", _, ("zones" | "lines" | "rules") as kind, _, *rest) if rest != ["[key]"]:
             found = ITEMS[kind]({**problem, "loc": rest}, ".".join(map(str, problem["loc"][:4])) + ".")
             return f"setting {found.message}"
+        case ("streams", _, ("zones" | "lines" | "rules") as kind, *name):
+            got = repr(name[0]) if name else _amount(problem["input"])
+            return f"setting {'.'.join(map(str, problem['loc'][:3]))}: got {got}; expected {_tables(kind)}"
     name, *rest = problem["loc"]
     if problem["type"] == "extra_forbidden":
         return f"unknown setting {key!r}: {_elsewhere(problem['loc'], known) or meant(*_asked(problem['loc'], known))}"
@@ -57,6 +60,15 @@ def told(problem: dict[str, Any], known: Mapping[str, FieldInfo]) -> str:
     elif field is not None and problem["type"] == "string_pattern_mismatch":  # a pattern says little to a person
         expected = f". {field.description}"
     return f"setting {key}: got {problem.get('input')!r}{expected}"
+
+
+def _tables(kind: str) -> str:
+    most = MOST_RULES if kind == "rules" else MOST_SHAPES
+    return f"at most {most} tables [streams.NAME.{kind}.NAME], named by 1 to 64 letters, digits, '_' or '-'"
+
+
+def _amount(given: object) -> str:
+    return f"{len(given)} of them" if isinstance(given, Mapping) else repr(given)[:80]
 
 
 def _elsewhere(loc: Sequence[str | int], known: Mapping[str, FieldInfo]) -> str:

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from sightline.core.errors import BadRequest, BadSetting, LimitReached, ModelError, TooLarge
 from sightline.core.openapi import refusals
 from sightline.core.rule_words import sentence
-from sightline.core.rules import Rule, bad_rule, parse_rule
+from sightline.core.rules import Rule, bad_rule, lacking, parse_rule
 from sightline.core.versions import version_of
 from sightline.security.authorization import needs
 from sightline.server.api.checked import checked_by
@@ -192,17 +192,8 @@ def _report(hub: Hub, boards: Boards, name: str) -> RuleReport:
 
 def _troubles(hub: Hub, boards: Boards, rule: Rule) -> list[str]:
     """Return what keeps a rule from being fulfilled, each with what can be done."""
-    found = []
-    zones, lines = boards.zones.zones, boards.zones.lines
-    shape = zones.get(rule.zone or "") or lines.get(rule.line or "")
-    if rule.zone is not None and rule.zone not in zones:
-        found.append(f"there is no zone {rule.zone}: set it, or choose another")
-    if rule.line is not None and rule.line not in lines:
-        found.append(f"there is no line {rule.line}: set it, or choose another")
-    if unknown := unknown_classes(hub, boards.stream, rule.classes):
-        found.append(f"the stream's model has no class {', '.join(unknown)}: choose others, or another model")
-    if shape is not None and shape.classes is not None and not set(rule.classes or shape.classes) & set(shape.classes):
-        found.append(f"{rule.zone or rule.line} counts no {', '.join(rule.classes or ())}: add them to its classes")
+    unknown = unknown_classes(hub, boards.stream, rule.classes)
+    found = lacking(rule, boards.zones.zones, boards.zones.lines, unknown)
     live = hub.streams.get(boards.stream)
     if live is not None and rule.when == "object" and not live.tracking.track:
         found.append("track is off, so objects have no ids, unless a stage of yours gives them: set track to true")
