@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import to_builtins
+from msgspec import structs, to_builtins
 
 from sightline.core.events import Event, Phase
 from sightline.events.journal import Journal
@@ -45,6 +45,25 @@ async def life(folder: Path, table: dict[str, Any]) -> AsyncGenerator[tuple[Hub,
 
 def event(seq: int, phase: Phase) -> Event:
     return Event(id=f"e{seq}", stream="door", phase=phase, kind="zone", at=1.5, seq=seq)
+
+
+async def test_whoever_heard_of_a_rules_start_hears_of_its_end_after_a_crash(tmp_path: Path) -> None:
+    async with hook(lambda _: 204) as web:
+        table = {"kind": "webhook", "url": web.url, "every_s": 0}
+        async with life(tmp_path, table) as (hub, _):
+            await until(lambda: bool(hub.listeners.events))
+            fired = structs.replace(event(1, "start"), kind="rule", rule="night", class_name="person")
+            hub.listeners.emit(structs.replace(fired, actions=("webhook",)))
+            hub.listeners.emit(structs.replace(fired, id="quiet", actions=("notify",)))
+            hub.listeners.emit(structs.replace(fired, actions=("webhook",), phase="update", class_name="dog"))
+            await until(lambda: web.bodies != [])
+        async with life(tmp_path, table):
+            await until(lambda: "end" in [one["phase"] for body in web.bodies for one in told(body)])
+        heard = [one for body in web.bodies for one in told(body)]
+    assert {one["id"] for one in heard} == {"e1"}, "it is the rule that says whom it tells"
+    end = next(one for one in heard if one["phase"] == "end")
+    assert (end["reason"], end["rule"], end["class_name"]) == ("the server was started anew", "night", "dog")
+    assert (end["at"], end["seq"]) == (1.5, 1)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -165,10 +165,11 @@ class EventStore:
         self._writer.execute(f"UPDATE events SET class_name = ?, ended = ?, body = ?{set_picture} WHERE id = ?", values)
         return True
 
-    def lasting(self) -> list[EventRecord]:
-        """Return what has no end, oldest first."""
-        rows = self._writer.execute("SELECT body FROM events WHERE ended IS NULL ORDER BY number")
-        return [_decode_record(row[0]) for row in rows]
+    def lasting(self) -> list[tuple[Event, EventRecord]]:
+        """Return the start of what has no end, and what is known of it by now, oldest first."""
+        both = "SELECT messages.body, events.body FROM events JOIN messages USING (number)"
+        rows = self._writer.execute(f"{both} WHERE ended IS NULL ORDER BY number")
+        return [(_decode_event(start), _decode_record(record)) for start, record in rows]
 
     def newest(self) -> int:
         """Return the newest number that is known."""

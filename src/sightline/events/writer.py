@@ -74,9 +74,9 @@ class EventWriter:
     def end_all(self) -> list[Event]:
         """End what lasted when an earlier server died."""
         ends: list[Entry] = []
-        for one in self.store.lasting():
-            known = {key: getattr(one, key) for key in Event.__struct_fields__ if hasattr(one, key)}
-            end = Event(**known | {"phase": "end", "at": one.started_at, "seq": one.start_seq, "reason": ANEW})
+        for start, known in self.store.lasting():
+            now = {key: getattr(known, key) for key in Event.__struct_fields__ if hasattr(known, key)}
+            end = structs.replace(start, **now).ended(start.at, start.seq, None, ANEW)
             ends.append((structs.replace(end, number=self._next()), None))
         with suppress(*UNUSABLE):  # then at the next start
             return self.store.write(ends)
