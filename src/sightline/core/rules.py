@@ -24,6 +24,9 @@ HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 def _check_hours(given: object) -> object:
+    """Return hours as they are kept: midnight has one name. Raises ValueError."""
+    if isinstance(given, str) and given.endswith("-24:00"):
+        given = given.removesuffix("-24:00") + "-00:00"
     if isinstance(given, str) and (HOURS.fullmatch(given) is None or given[:5] == given[6:]):
         raise ValueError("no times")
     return given
