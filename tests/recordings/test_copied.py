@@ -71,6 +71,22 @@ async def test_packets_are_copied_in_any_order_of_theirs(tmp_path: Path, detect:
     assert any(("result" in line) == detect for line in first.lines)
 
 
+async def test_b_frames_of_matroska_are_copied_too(tmp_path: Path) -> None:
+    """FFmpeg does not know when the first ones are decoded: nothing was recorded up to the next key frame."""
+    clip = write_with_b_frames(tmp_path / "clip.mkv", 30)
+    first, *_ = await recorded(tmp_path, f"{clip}#loop", 60)
+    assert decoded(first.path) == decoded(clip)
+    assert shown(first) == sorted(shown(first))
+
+
+async def test_packets_without_times_are_encoded(tmp_path: Path) -> None:
+    """Of such a file nothing was recorded, and nothing said so."""
+    clip = write_with_b_frames(tmp_path / "clip.h264", 30)
+    first, *_ = await recorded(tmp_path, f"{clip}#loop", 20)
+    assert (first.header["codec"], first.header["time_base"]) == ("h264", [1, 90000])
+    assert len(decoded(first.path)) == len(first.lines)
+
+
 async def test_b_frames_have_the_times_at_which_they_are_shown(tmp_path: Path) -> None:
     """Those had the time of the packet before them, and a replay had neither the last pictures nor the right pace."""
     clip = write_with_b_frames(tmp_path / "clip.mp4", 30, rate=8)
@@ -89,6 +105,30 @@ async def test_rtsp_is_copied_from_its_first_packet_on(tmp_path: Path) -> None:
     assert len(found) == 1
     assert found[0].line_times == found[0].times
     assert found[0].header["time_base"] == [1, 90000]
+
+
+async def test_b_frames_of_rtsp_are_copied_from_the_first_packet_on(tmp_path: Path) -> None:
+    """All up to the second key frame was lost as ``failed``, with each connection."""
+    with RtspServer(fps=10, b_frames=3) as camera:
+        found = await recorded(tmp_path, camera.url, 25)
+    assert len(found) == 1
+    times = [at - found[0].times[0] for at in sorted(found[0].times)]
+    assert times == [Fraction(number, 10) for number in range(len(times))]
+    assert shown(found[0]) == sorted(shown(found[0]))
+
+
+async def test_a_clock_that_goes_back_a_little_costs_no_more_than_to_the_next_key_frame(tmp_path: Path) -> None:
+    """It failed as a fault of ours."""
+    streams = {"lane": {"record": "always"}}
+    with RtspServer(fps=10) as camera:
+        sources = {"lane": camera.url}
+        async with inside(data=tmp_path, sources=sources, streams=streams, model="motion", record_free_gb=0) as server:
+            before = await server.figures(lambda s: s["recordings"].get("lane", {"written": 0})["written"] >= 15)
+            camera.back_s = 2.0
+            written = before["recordings"]["lane"]["written"] + 15
+            after = await server.figures(lambda s: s["recordings"]["lane"]["written"] >= written)
+    assert after["recordings"]["lane"]["lost"].keys() <= {"no key frame"}
+    assert len(pieces(tmp_path / "recordings")) == 2
 
 
 async def test_a_camera_that_changes_its_picture_gets_another_file(tmp_path: Path) -> None:

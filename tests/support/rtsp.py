@@ -50,6 +50,7 @@ class RtspServer:
         challenge: str = CHALLENGE,
         picture: Callable[[int, int, int], Image] = moving,
         count: int | None = None,
+        b_frames: int = 0,
     ) -> None:
         """``count``: pictures after which the connection ends, and no other is accepted."""
         self.size = size
@@ -68,6 +69,7 @@ class RtspServer:
         """Seconds by which the clock of the pictures is set back."""
         self._fps = fps
         self._count = count
+        self._b_frames = b_frames
         self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
@@ -168,7 +170,8 @@ class RtspServer:
         """Pictures of one size, until the size changes or it is over."""
         size = self.size
         with av.open(f"rtp://127.0.0.1:{packets.getsockname()[1]}?pkt_size=1200", "w", format="rtp") as container:
-            options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "repeat-headers=1"}
+            speed = {"preset": "veryfast", "bf": str(self._b_frames)} if self._b_frames else {"tune": "zerolatency"}
+            options = {"preset": "ultrafast", "x264-params": "repeat-headers=1"} | speed
             stream = container.add_stream("libx264", rate=Fraction(self._fps).limit_denominator(1000), options=options)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             stream.codec_context.gop_size = max(1, round(self._fps))

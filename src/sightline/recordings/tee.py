@@ -6,7 +6,8 @@ import copy
 import io
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from sightline.recordings.mp4 import Copied, Origin
 from sightline.recordings.recorder import Recorder
@@ -26,10 +27,30 @@ PARAMETERS = {"h264": (0, 0x1F, 7), "hevc": (1, 0x3F, 33)}
 """How to tell the parameter sets that have the picture's size: shift and mask of a unit's first byte, and its type."""
 
 FIRST_S = 1 / 30
-"""Seconds from a first packet without a time to the second one."""
+"""Seconds from a first packet without a time to the second one, where no packet says how long it lasts."""
+
+MOST_UNTIMED = 16
+"""Packets at a connection's beginning that may lack a time, as those of B-frames do: H.264 and H.265 have as many."""
 
 EARLY_S = 2.0
 """Seconds at most by which a packet comes before its picture is shown, as those do to which B-frames refer."""
+
+
+NEVER = -(1 << 63)
+
+
+class _Arrival(NamedTuple):
+    """A packet as it came."""
+
+    data: bytes
+    pts: int | None
+    """When it is shown."""
+    dts: int | None
+    """When it is decoded."""
+    key: bool
+    duration: int
+    at: float
+    """When it came, seconds since 1970."""
 
 
 class Tee:
@@ -43,38 +64,63 @@ class Tee:
         """Parameter sets that the origin has."""
         self._last: tuple[float, float] | None = None
         """When the last packet was to be decoded, by the camera's clock and by ours."""
-        self._untimed: tuple[Copied, float] | None = None
+        self._untimed: list[_Arrival] = []
+        """Packets since the connection began, of which it is not known when they are shown or decoded."""
+        self._given = NEVER
+        """When the last packet that was given is to be decoded."""
+        self._timeless = False
+        """The camera's packets do not say when they are shown."""
 
     def __call__(self, packet: Packet[VideoStream]) -> bool:
         """Take a packet; return whether it is copied, so that its picture need not be encoded."""
         if packet.stream is not self._stream:
-            self._stream, self._origin, self._untimed = packet.stream, self._begun(packet.stream), None
+            self._stream, self._origin = packet.stream, self._begun(packet.stream)
             self._known, self._last = bytes(packet.stream.codec_context.extradata or b""), None
+            self._untimed, self._given = [], NEVER
         if self._origin is not None:
             self._origin = self._current(packet, self._origin)
-        origin = self._origin
-        if origin is None:
+        if self._origin is None:
             return False
         if self._recorder.on:
-            dts = packet.pts if packet.dts is None else packet.dts
-            data, key, duration = bytes(packet), packet.is_keyframe, packet.duration or 0
-            if packet.pts is None or dts is None:
-                self._untimed = (Copied(data, 0, 0, key, duration, origin), round(time.time(), 6))
-                return True
-            if self._untimed is not None:  # RTSP knows no time before the second packet
-                (first, at), self._untimed = self._untimed, None
-                earlier = round(FIRST_S / origin.unit_s)
-                self._recorder.packet(first._replace(pts=packet.pts - earlier, dts=dts - earlier), at)
-            early = min(max((packet.pts - dts) * origin.unit_s, 0.0), EARLY_S)
-            self._recorder.packet(Copied(data, packet.pts, dts, key, duration, origin), round(time.time() + early, 6))
+            data, duration = bytes(packet), packet.duration or 0
+            came = _Arrival(data, packet.pts, packet.dts, packet.is_keyframe, duration, time.time())
+            if self._untimed or came.pts is None or came.dts is None:
+                self._await_times(came)
+            else:
+                self._give(came, came.pts, came.dts)
         return True
+
+    def _await_times(self, came: _Arrival) -> None:
+        """Hold packets until one has both times, by which those of all others are known."""
+        self._untimed.append(came)
+        if came.pts is not None and came.dts is not None:
+            assert self._origin is not None
+            for timed in _timed(self._untimed, self._origin):
+                self._give(*timed)
+            self._untimed = []
+        elif len(self._untimed) > MOST_UNTIMED or self._given != NEVER:
+            log.warning("packets without times can't be copied, so their pictures are encoded")
+            self._timeless, self._origin, self._untimed = True, None, []
+
+    def _give(self, came: _Arrival, pts: int, dts: int) -> None:
+        """Give the recorder a packet."""
+        assert self._origin is not None
+        if dts <= self._given:  # files have to go on, if only by a tick
+            if self._given < pts:
+                dts = self._given + 1
+            else:  # the camera's clock went back
+                self._origin = copy.copy(self._origin)
+        self._given = dts
+        early = min(max((pts - dts) * self._origin.unit_s, 0.0), EARLY_S)
+        packet = Copied(came.data, pts, dts, came.key, came.duration, self._origin)
+        self._recorder.packet(packet, round(came.at + early, 6))
 
     def _begun(self, stream: VideoStream) -> Origin | None:
         """Return what files need of a new connection; None where its packets can't be copied."""
         import av
 
         context = stream.codec_context
-        if context.name not in COPIED or not context.extradata or not context.width:
+        if self._timeless or context.name not in COPIED or not context.extradata or not context.width:
             return None
         try:
             return Origin(stream)
@@ -103,6 +149,23 @@ class Tee:
             return False
         last, self._last = self._last, (dts * origin.unit_s, time.monotonic())
         return last is not None and abs((self._last[0] - last[0]) - (self._last[1] - last[1])) > JUMP_S
+
+
+def _timed(arrived: list[_Arrival], origin: Origin) -> Iterator[tuple[_Arrival, int, int]]:
+    """Yield packets, the last of which has its times, with when each is shown and when it is decoded.
+
+    RTSP knows no time before the second packet, and FFmpeg not when the first ones of B-frames are decoded.
+    """
+    step = max(one.duration for one in arrived) or round(FIRST_S / origin.unit_s)
+    shown = min(one.pts for one in arrived if one.pts is not None)
+    decoded, timed = shown + step, []
+    for one in reversed(arrived):
+        if one.pts is None:
+            shown -= step
+        pts = shown if one.pts is None else one.pts
+        decoded = min(pts, decoded - step if one.dts is None else one.dts)
+        timed.append((one, pts, decoded))
+    yield from reversed(timed)
 
 
 def _described(packet: Packet[VideoStream], origin: Origin) -> Origin:
