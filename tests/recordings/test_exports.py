@@ -24,7 +24,7 @@ from sightline.core.errors import LimitReached, NotFound, SightlineError
 from sightline.core.types import Encoded, Image
 from sightline.media import codecs
 from sightline.recordings import clip, exports
-from sightline.recordings.clip import ClipWish
+from sightline.recordings.clip import ClipWish, Kind
 from sightline.recordings.exports import Exports
 from sightline.recordings.mp4 import PictureFrames
 from sightline.recordings.recordings import Recordings
@@ -66,7 +66,7 @@ def result(number: int, *boxes: tuple[float, float, float, float], name: str = "
 
 
 def record(
-    shelf: Shelf, at: float, numbers: range, said: dict[int, bytes], size: tuple[int, int] = SIZE, fps: int = FPS
+    shelf: Shelf, at: float, numbers: range, said: dict[int, bytes], size: tuple[int, int] = SIZE, fps: float = FPS
 ) -> None:
     """Record a segment of these frames."""
     segment, pictures = None, PictureFrames()
@@ -153,6 +153,20 @@ def test_a_clip_is_cut_at_key_frames_and_a_long_gap_is_left_out(
     assert packets(tmp_path / "b.mp4") == cut(before, 6, 24)
     with pytest.raises(NotFound):
         clip.write([], ClipWish(NOW, NOW + 1), tmp_path / "c.mp4")
+
+
+@pytest.mark.parametrize("kind", ["recorded", "converted", "blurred"])
+def test_pictures_of_a_slow_camera_keep_their_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """What was encoded anew was over in a moment, as all between two pictures counted as not recorded."""
+    Time(monkeypatch)
+    shelf = shelf_in(tmp_path / "recordings")
+    record(shelf, NOW, range(10), {}, fps=1 / 6)
+    record(shelf, NOW + 60, range(10, 15), {}, fps=1 / 6)
+    shelf.close()
+    clip.write(videos(tmp_path), ClipWish(NOW, NOW + 84, kind), tmp_path / "clip.mp4")
+    assert [at for at, _ in shown(tmp_path / "clip.mp4")] == pytest.approx([6 * n for n in range(15)], abs=0.1)
 
 
 def test_overlays_are_on_exactly_their_frames(data: Path, tmp_path: Path) -> None:

@@ -54,6 +54,13 @@ def test_every_picture_comes_at_its_own_time(data: Path, caplog: pytest.LogCaptu
     assert "nothing is recorded from" in caplog.text
 
 
+def test_a_slow_camera_keeps_its_pace(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of each six seconds three were left, and each time the log said that nothing was recorded."""
+    record(tmp_path / "recordings", "door", BEGAN, range(5), fps=1 / 6)
+    assert [shot.timestamp for shot in shots(tmp_path)] == pytest.approx([0, 6, 12, 18, 24])
+    assert "nothing is recorded" not in caplog.text
+
+
 @pytest.mark.parametrize(("query", "count"), [("", 30), (f"?from={BEGAN - 900}&to={BEGAN + 9000}", 30)])
 def test_it_says_how_many_pictures_there_are(data: Path, query: str, count: int) -> None:
     """It counted those that there would be without the gap."""

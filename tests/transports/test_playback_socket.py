@@ -25,6 +25,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
     data = tmp_path_factory.mktemp("data")
     record(data / "recordings", "door", BEGAN, range(100))
     record(data / "recordings", "door", BEGAN + 3600, range(100, 110))
+    record(data / "recordings", "slow", BEGAN, range(4), fps=1 / 6)
     async with serving("--model", "motion", data=data) as running:
         yield running
 
@@ -46,6 +47,15 @@ async def say(viewer: Peer, **message: Any) -> None:
 
 def watching(server: Running, query: str, stream: str = "door") -> Any:
     return peer(f"{server.ws}/ws/playback/{stream}?{query}")
+
+
+async def test_a_slow_camera_plays_at_its_own_pace(server: Running) -> None:
+    """Each picture counted as one after a gap: all of them were over at once."""
+    async with watching(server, f"from={BEGAN}&speed=16", "slow") as viewer:
+        for number in range(4):
+            message, _ = await viewer.next("frame_metadata", "playback")
+            assert (message["type"], message["frameNumber"]) == ("frame_metadata", number)
+            await say(viewer, type="ack", frameNumber=number)
 
 
 async def test_all_frames_come_in_their_order_and_a_gap_is_told_and_passed_over(server: Running) -> None:

@@ -168,7 +168,7 @@ def _encode(paths: Sequence[Path], wish: ClipWish, target: Path, step: Step, pic
     try:
         for shot in spans.pictures(paths, wish.start, wish.end):
             step(shot.at)
-            if before is not None and not 0 <= shot.at - before < spans.JOINED_S:
+            if before is not None and not 0 <= shot.at - before < shot.segment.joined_s:
                 left_out += shot.at - before - 1 / 25
             before = shot.at
             at = (shot.at - left_out) / wish.speed

@@ -30,6 +30,10 @@ QUIET_S = 5.0
 """Seconds without a picture after which a segment is closed."""
 GAP_S = 3.0
 """Shortest time without a recording that counts as a gap."""
+PATIENCE = 3.0
+"""Times the time from one picture of a camera to the next after which one is missing."""
+MOST_PATIENCE_S = 60.0
+"""Time for which a segment waits for the next picture, at most: its camera may be slow, or it is the first one."""
 FULL, NO_KEY, UNDECODABLE, FAILED = "disk full", "no key frame", "undecodable", "failed"
 """Why frames are lost: there is no room; the first packets can't be decoded without those before; no picture; a fault
 of ours."""
@@ -81,6 +85,9 @@ class Keeper:
         self._noted = self._wrote = 0.0
         self._ended: tuple[float, str] | None = None
         """When the last segment ended, and why."""
+        self._last_at: float | None = None
+        self._paces: deque[float] = deque(maxlen=3)
+        """Seconds from each of the last pictures to the next. The shortest counts, as a gap is no pace."""
         self._outcome = Outcome()
 
     def work(self, batch: Sequence[Take | Tick | Happened], *, last: str = "") -> Outcome:
@@ -171,12 +178,15 @@ class Keeper:
 
     def _record(self, take: Take) -> None:
         """Write a frame, or count why not."""
+        if self._last_at is not None:
+            self._paces.append(abs(take.at - self._last_at))
+        self._last_at = take.at
         if self._shelf.barred:
             self._close(UNWRITABLE)
             self._outcome.lost[FULL] += 1
             return
         try:
-            if self._segment is not None and not self._segment.takes(take):
+            if self._segment is not None and not self._segment.takes(take, self._patience_s):
                 self._close("")
             if self._segment is None:
                 if not _begins(take):
@@ -196,7 +206,8 @@ class Keeper:
     def _begin(self, take: Take) -> OpenSegment:
         segment = self._shelf.begin(self._stream, take)
         ended, self._ended = self._ended or self._shelf.ended(self._stream), None
-        if ended is not None and ended[1] not in ("", NOT_ASKED) and take.at - ended[0] > GAP_S:
+        least = max(GAP_S, self._usual_s) if ended is not None and ended[1] == NO_CAMERA else GAP_S
+        if ended is not None and ended[1] not in ("", NOT_ASKED) and take.at - ended[0] > least:
             self._shelf.gap(self._stream, Gap(ended[0], take.at, ended[1]))
         self._noted = 0.0  # the first frames are listed at once: somebody may be told of their clip
         return segment
@@ -244,8 +255,19 @@ class Keeper:
             self._close(NOT_ASKED)
         if not tick.on:
             self._forget()
-        if self._segment is not None and time.monotonic() - self._wrote > QUIET_S:
+        patience = QUIET_S if tick.why else max(QUIET_S, self._patience_s)
+        if self._segment is not None and time.monotonic() - self._wrote > patience:
             self._close(tick.why or NO_CAMERA)
+
+    @property
+    def _usual_s(self) -> float:
+        """Seconds within which the next picture comes, if none is missing; 0 where nobody knows yet."""
+        return PATIENCE * min(self._paces, default=0.0)
+
+    @property
+    def _patience_s(self) -> float:
+        """Seconds for which a segment waits for the next picture."""
+        return min(self._usual_s, MOST_PATIENCE_S) if self._paces else MOST_PATIENCE_S
 
     def _happened(self, happened: Happened) -> None:
         if self._segment is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -140,6 +140,11 @@ def read(path: Path) -> Generator[FrameLine]:
                 yield _line.decode(raw)
             except msgspec.MsgspecError:
                 return
+
+
+def shown_s(read: Sequence[FrameLine]) -> float:
+    """Return for how long a picture of these is shown at most: as long as the others were, and half as long again."""
+    return 1.0 if len(read) < 2 else 1.5 * (read[-1].at - read[0].at) / (len(read) - 1)
 
 
 def end_of(path: Path) -> SegmentEnd | None:

@@ -18,7 +18,7 @@ from sightline.core.errors import NotFound
 from sightline.core.types import Image
 from sightline.media import codecs
 from sightline.recordings import folders
-from sightline.recordings.lines import FrameLine
+from sightline.recordings.lines import FrameLine, shown_s
 from sightline.recordings.reader import FileReader
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class Shown(NamedTuple):
     """The JPEG, then the mask where there is one."""
     next_at: float | None
     """When the next one is; None at the end of what is recorded."""
+    usual_s: float = 0.0
+    """Seconds for which a picture of this recording is shown at most."""
 
 
 class Playback:
@@ -83,7 +85,7 @@ class Playback:
         file = folders.before(self._folder, at)
         if file is not None and self._enter(file):
             lines = self._lines
-            if lines and at <= lines[-1].at + _step(lines):
+            if lines and at <= lines[-1].at + shown_s(lines):
                 self._number = max(0, bisect_right(lines, at, key=lambda line: line.at) - 1)
                 image = self._picture_here(1)
                 return self._picture_here(-1) if image is None else image
@@ -219,8 +221,9 @@ class Playback:
         with suppress(binascii.Error):
             mask = base64.b64decode(line.mask)
         seq = self._number if line.seq is None else line.seq
+        usual_s = shown_s(self._lines)  # ``_next_at`` may read more of them
         message = _message(self._stream, line, image, len(jpeg), len(mask)) | {"frameNumber": seq}
-        return Shown(line.at, seq, msgspec.json.encode(message), jpeg + mask, self._next_at())
+        return Shown(line.at, seq, msgspec.json.encode(message), jpeg + mask, self._next_at(), usual_s)
 
     def _next_at(self) -> float | None:
         if self._file is None:
@@ -229,11 +232,6 @@ class Playback:
             return self._lines[self._played(self._number + 1)].at
         file = folders.after(self._folder, folders.begun_at(self._file.path) or 0.0)
         return None if file is None else folders.begun_at(file)
-
-
-def _step(lines: list[FrameLine]) -> float:
-    """Return for how long the last of these is shown: as long as the others were, and half as long again."""
-    return 1.0 if len(lines) < 2 else 1.5 * (lines[-1].at - lines[0].at) / (len(lines) - 1)
 
 
 def _message(stream: str, line: FrameLine, image: Image, jpeg_bytes: int, mask_bytes: int) -> dict[str, Any]:

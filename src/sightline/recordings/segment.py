@@ -23,7 +23,9 @@ SECONDS = 60.0
 MOST_REORDERED = 32
 """Pictures that may be shown before one that came earlier; H.264 and H.265 let 16."""
 JUMP_S = 10.0
-"""Seconds without a picture, after which another segment begins: a part of a minute may be missing, no more."""
+"""Seconds without a picture, after which another segment begins: a part of a minute may be missing, no more.
+
+Of a camera that is as slow as that it is longer."""
 
 
 class OpenSegment:
@@ -68,10 +70,10 @@ class OpenSegment:
             self.abandon()
             raise
 
-    def takes(self, take: Take) -> bool:
-        """Return False for a frame that belongs into another segment."""
+    def takes(self, take: Take, patience_s: float = JUMP_S) -> bool:
+        """Return False for a frame that belongs into another segment. ``patience_s``: how late it may be."""
         row = self.row
-        if take.at < row.ended_at - JUMP_S or take.at > row.ended_at + JUMP_S:
+        if take.at < row.ended_at - JUMP_S or take.at > row.ended_at + max(JUMP_S, patience_s):
             return False
         if take.packet is not None:
             whole = take.at - row.started_at < SECONDS or not take.packet.key

@@ -1,6 +1,6 @@
 """What was recorded, as a source: ``recording:door?from=2026-11-30T06:00&to=2026-11-30T07:00``.
 
-Pictures come at the pace at which they were taken. Of a time without a recording, JOINED_S stay, so that whoever
+Pictures come at the pace at which they were taken. Of a time without a recording, some seconds stay, so that whoever
 follows objects gives up those of before.
 """
 
@@ -19,7 +19,7 @@ from sightline.core.types import check_stream_name
 from sightline.recordings import folders, lines
 from sightline.recordings.moments import moment, when
 from sightline.recordings.shelf import FOLDER
-from sightline.recordings.spans import JOINED_S, RecordedFile
+from sightline.recordings.spans import RecordedFile
 from sightline.settings.settings import data_folder
 from sightline.sources import file
 from sightline.sources.base import Lose, Shot, unnoticed
@@ -104,21 +104,23 @@ class RecordingSource:
     def __iter__(self) -> Iterator[Shot]:
         """Yield the pictures, each with the time at which it was taken."""
         timestamp, last = 0.0, None
-        for shot in self._shots():
+        for shot, joined_s in self._shots():
             assert shot.at is not None
             if last is not None:
-                if shot.at - last > JOINED_S:
+                if shot.at - last > joined_s:
                     log.warning("%s: nothing is recorded from %s to %s", self.name, when(last), when(shot.at))
-                timestamp += min(max(shot.at - last, LEAST_S), JOINED_S)
+                timestamp += min(max(shot.at - last, LEAST_S), joined_s)
             last = shot.at
             yield replace(shot, timestamp=timestamp, name=self.name, pts=None)
 
-    def _shots(self) -> Iterator[Shot]:
+    def _shots(self) -> Iterator[tuple[Shot, float]]:
+        """Yield the pictures, and after how long without one nothing was recorded."""
         for path in self._paths():
             try:
                 said = RecordedFile(path)
                 if said.lines:
-                    yield from self._pictures(path, said)
+                    for shot in self._pictures(path, said):
+                        yield shot, said.joined_s
             except (SourceError, OSError, ValueError, ZeroDivisionError) as e:  # one that is gone costs no other
                 self.unreadable += 1
                 log.warning("%s: %s is left out: %s", self.name, path.name, told(e))

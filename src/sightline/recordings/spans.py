@@ -26,7 +26,7 @@ NEAR_S = 0.001
 ROUNDED_S = 0.0005
 """Names of files tell milliseconds."""
 JOINED_S = 3.0
-"""A longer time without a recording is left out of a clip."""
+"""A longer time without a recording is left out of a clip, unless the camera is as slow as that."""
 
 Step = Callable[[float], None]
 """Told how far the work is, as a time of the recording. Raises where it is to stop."""
@@ -46,6 +46,8 @@ class RecordedFile:
         base = Fraction(*lines.header_of(said).time_base)
         self.lines = sorted(lines.read(said), key=lambda line: line.pts)
         self._times = [float(line.pts * base) for line in self.lines]
+        self.joined_s = max(JOINED_S, lines.shown_s(self.lines))
+        """Seconds to the next picture from which nothing was recorded between."""
 
     @property
     def stream(self) -> str:
@@ -132,7 +134,7 @@ def copy(paths: Sequence[Path], start: float, end: float, target: Path, step: St
                 base, at = packet.time_base, Fraction(segment.at(float(packet.pts * packet.time_base)))
                 if not begun:
                     begun, away = True, at - last_at
-                    begin = last + (away if duration < away < JOINED_S else duration)
+                    begin = last + (away if duration < away < segment.joined_s else duration)
                     shift = round(begin / base) - packet.dts
                 packet.dts, packet.pts, packet.stream = packet.dts + shift, packet.pts + shift, track
                 last, last_at, duration = packet.dts * base, at, (packet.duration or 1) * base

@@ -35,7 +35,7 @@ from sightline.wire.requests import MOST_STEPS, Ack, Pause, PerformanceStats, Pi
 
 SLOWEST, FASTEST = 0.25, 16.0
 GAP_S = 5.0
-"""Seconds without a frame that are passed over at once, whatever the speed."""
+"""Seconds without a frame that are passed over at once, whatever the speed, unless the camera is as slow as that."""
 SHORTEST_S = 1 / 30
 """Seconds between two pictures, at least, at more than real time."""
 MOST_PLAYBACKS = 32
@@ -146,6 +146,7 @@ class PlaybackSession(WebSocketSession):
         """Number of the last command that went to another place, as the viewer counts."""
         self._at = since
         self._next_at: float | None = since
+        self._usual_s = 0.0
         self._earliest = 0.0
         """The loop's time before which no other picture is made."""
         self._anchor = (since, self.loop.time())
@@ -200,7 +201,7 @@ class PlaybackSession(WebSocketSession):
         now = self.loop.time()
         due = now
         if self._next_at is not None:
-            if self._next_at - self._at > GAP_S:
+            if self._next_at - self._at > max(GAP_S, self._usual_s):
                 self._tell("gap", until=self._next_at)
                 self._anchor = at, shown_at = self._next_at, now
                 self._at = self._next_at
@@ -244,7 +245,7 @@ class PlaybackSession(WebSocketSession):
         self.changed()
 
     def _send(self, shown: Shown) -> None:
-        self._at, self._next_at = shown.at, shown.next_at
+        self._at, self._next_at, self._usual_s = shown.at, shown.next_at, shown.usual_s
         message = shown.message[:-1] + b',"place":%d}' % self._asked
         self._acks.sent(shown.seq)
         self.socket.write(framed(WHOLE_TEXT, message) + binary_frame(shown.data))
