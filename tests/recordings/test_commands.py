@@ -65,6 +65,21 @@ def test_rescan_and_prune(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         command("recordings", "list", data=data)
 
 
+def test_rescan_names_what_it_leaves_out_and_leaves_it_alone(data: Path) -> None:
+    """A copy that was cut short lost what there was of it, and nothing told of a video without its lines."""
+    short, alone, _ = sorted((data / "recordings" / "door").rglob("*.mp4"))
+    os.truncate(short, short.stat().st_size // 2)
+    before = short.read_bytes()
+    alone.with_suffix(".jsonl").unlink()
+    found = command("recordings", "rescan", data=data)
+    assert "2 segments" in found.stderr
+    assert [line.partition(" is left out: ")[0] for line in found.stdout.splitlines()] == [
+        path.relative_to(data / "recordings").with_suffix("").as_posix() for path in (short, alone)
+    ]
+    assert short.read_bytes() == before
+    assert command("recordings", "verify", data=data).exit_code == 0
+
+
 async def test_a_stream_is_recorded_by_command(tmp_path: Path) -> None:
     async with inside(data=tmp_path, model="motion", record_free_gb=0) as server:
 

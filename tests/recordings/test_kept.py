@@ -8,11 +8,14 @@ from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from sightline.recordings import retention
+from sightline.recordings import index, retention
 from sightline.recordings.retention import Retention, prune
 from sightline.recordings.shelf import Shelf
+from support import recordings as made
+from support.inside import inside
 from support.shelves import DAY, NOW, Time, record, shelf_in
 
 Usage = namedtuple("Usage", "total used free")
@@ -61,6 +64,29 @@ def test_the_old_goes_events_stay_longer_and_what_is_protected_stays(shelf: Shel
     time.run(1000 * DAY)
     prune(shelf, limits(size=1, own=1))
     assert kept(shelf) == [NOW + 120]
+
+
+def count(data: Path, ending: str) -> int:
+    """How many files there are."""
+    return len(list(data.glob(f"recordings/*/*/*{ending}")))
+
+
+async def test_all_of_a_long_time_is_protected_and_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than a week, the index said so of all and the files of the first week: a rescan forgot the rest."""
+    monkeypatch.setattr(index, "MOST_SEGMENTS", 2)
+    for minute in range(5):
+        made.record(tmp_path / "recordings", "door", NOW + 60 * minute, range(3))
+    async with (
+        inside(data=tmp_path, model="motion", record_free_gb=0) as server,
+        httpx2.AsyncClient(base_url=server.http) as http,
+    ):
+        time = {"from": 0, "to": 1e11}
+        answer = await http.put("/api/recordings/door/protected", json={**time, "on": True})
+        assert answer.json() == {"segments": 5}
+        assert count(tmp_path, ".keep") == 5
+        await http.put("/api/recordings/door/protected", json={"from": NOW, "to": NOW + 200, "on": False})
+        assert (await http.delete("/api/recordings/door", params=time)).json() == {"segments": 4}
+    assert count(tmp_path, ".mp4") == 1
 
 
 def test_the_oldest_go_where_it_is_too_much(shelf: Shelf, time: Time) -> None:

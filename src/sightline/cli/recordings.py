@@ -105,12 +105,13 @@ def _wrong(shelf: Shelf, segment: VideoSegment, unreadable: tuple[type[Exception
 
 @recordings.command()
 def rescan() -> None:
-    """Make the index anew from the files. What was cut off is made whole."""
+    """Make the index anew from the files. What was cut off is made whole, and what is left out is named."""
     from sightline.recordings.imported import clear_killed
 
     with _shelf() as shelf:
         clear_killed(shelf)
-        typer.echo(f"{shelf.rescan()} segments are there.", err=True)
+        there = shelf.rescan(lambda name, why: typer.echo(f"{name} is left out: {why}"))
+        typer.echo(f"{there} segments are there.", err=True)
 
 
 @recordings.command()

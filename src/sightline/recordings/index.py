@@ -269,8 +269,18 @@ class Index:
     def segments(self, stream: str, start: float, end: float) -> list[VideoSegment]:
         """Return what was recorded in a time, in order: at most ``MOST_SEGMENTS``."""
         # A segment lasts a minute or two; one that began an hour before can't reach into the time.
+        return self._later(stream, start - 3600, start, end)
+
+    def every(self, stream: str, start: float, end: float) -> Iterator[VideoSegment]:
+        """Yield all that was recorded in a time, however much that is, in order."""
+        after = start - 3600
+        while some := self._later(stream, after, start, end):
+            yield from some
+            after = some[-1].started_at
+
+    def _later(self, stream: str, after: float, start: float, end: float) -> list[VideoSegment]:
         where = "WHERE stream = ? AND started > ? AND started < ? AND ended >= ? ORDER BY started LIMIT ?"
-        return self._segments(where, (stream, start - 3600, end, start, MOST_SEGMENTS))
+        return self._segments(where, (stream, after, end, start, MOST_SEGMENTS))
 
     def at(self, stream: str, at: float) -> VideoSegment | None:
         """Return the segment that has a moment, or the next one after it; None at the end."""

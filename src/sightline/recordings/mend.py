@@ -90,9 +90,13 @@ def _add_lines(path: Path, header: SegmentHeader, last: FrameLine | None, times:
 
 
 def _whole_boxes(path: Path, most: int | None = None) -> bool:
-    """Cut off a last box that is not whole, and frames after the ``most`` first ones; False where nothing is left."""
+    """Cut off a last box that is not whole, and frames after the ``most`` first ones.
+
+    False where nothing would be left: a file that nothing describes stays as it is, as part of a copy may.
+    """
     size = path.stat().st_size
     at = whole = 0
+    described = False
     frames = 1  # the first one is in front of all fragments
     with path.open("rb") as file:
         while at + 8 <= size:
@@ -103,14 +107,15 @@ def _whole_boxes(path: Path, most: int | None = None) -> bool:
             elif length == 0:  # the rest of the file
                 length = size - at
             frames += kind == b"moof"
+            described |= kind == b"moov"
             if kind not in BOXES or length < 8 or at + length > size or (most is not None and frames > most):
                 break
             at += length
             if kind != b"moof":  # without its pictures it is nothing
                 whole = at
-    if whole < size:
+    if whole < size and described:
         os.truncate(path, whole)
-    return whole > 0
+    return whole > 0 and described
 
 
 def _cut_lines(path: Path, count: int) -> None:

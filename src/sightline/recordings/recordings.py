@@ -260,7 +260,7 @@ class Recordings:
         """Delete what was recorded in a time and is not protected. Return how many segments that were."""
         shelf, gone = self._opened, 0
         try:
-            for segment in shelf.index.segments(stream, start, end):
+            for segment in shelf.index.every(stream, start, end):
                 if not segment.open and not segment.protected:
                     shelf.delete(segment)
                     gone += 1

@@ -161,16 +161,19 @@ class Shelf:
 
     def protect(self, stream: str, start: float, end: float, *, on: bool) -> int:
         """Protect what was recorded in a time, or no longer; return how many segments. Raises ``UNUSABLE``."""
-        for segment in self.index.segments(stream, start, end):
+        for segment in self.index.every(stream, start, end):
             self.root.keep(segment.name, on=on)
         return self.index.protect(stream, start, end, on=on)
 
-    def rescan(self) -> int:
-        """Make the index anew from the files, and return how many segments there are. Raises ``UNUSABLE``."""
+    def rescan(self, left_out: Callable[[str, str], object] = lambda name, why: None) -> int:
+        """Make the index anew from the files, and return how many segments there are.
+
+        ``left_out`` is told of each file that is none of them, and why. Raises ``UNUSABLE``.
+        """
         there, names = 0, self.root.names()
         while some := list(itertools.islice(names, AT_ONCE)):
             with self.index.all_or_none():
-                there += sum(self._looked_at(name) for name in some)
+                there += sum(self._looked_at(name, left_out) for name in some)
         for row in self.index.closed():
             if not self.root.video(row.name).exists():
                 self.index.remove(row)
@@ -179,17 +182,19 @@ class Shelf:
                 self.index.gap(stream, gap)
         return there
 
-    def _looked_at(self, name: str) -> bool:
+    def _looked_at(self, name: str, left_out: Callable[[str, str], object]) -> bool:
         """Index a segment by its files, unless it is being recorded; False for one that has nothing in it."""
         known = self.index.named(name)
         if known is not None and known.open:
             return False
+        why = "expected a video that can be played, and the lines of its frames beside it"
         try:
             found = mend.facts(self.root, name)
         except (*UNUSABLE, ValueError) as e:
             log.warning("%s is left out: %s", name, told(e))
-            found = None
+            found, why = None, told(e)
         if found is None:
+            left_out(name, why)
             if known is not None:
                 self.index.remove(known)
             return False
