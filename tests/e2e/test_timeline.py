@@ -52,6 +52,12 @@ WATCH = f"""async (count) => {{
 """What was shown, picture by picture, until so many different ones were."""
 
 
+STRIP_HAS = """at => {
+  const { ariaValueMin, ariaValueMax } = document.querySelector(".strip-time");
+  return +ariaValueMin <= at && at <= +ariaValueMax;
+}"""
+
+
 def happenings(folder: Path) -> None:
     store = EventStore(folder)
     for n, (kind, at) in enumerate((("zone", BEGAN + 4), ("rule", BEGAN + 8), ("zone", AGAIN + 3))):
@@ -101,6 +107,24 @@ async def test_overlays_are_on_exactly_their_frames(server: Running, browser: Br
     assert box == number % PLACES
     await page.locator("#overlay").uncheck()
     assert await page.evaluate(READ) == [number, -1]
+    assert errors == []
+    await page.context.close()
+
+
+async def test_the_strip_goes_where_the_picture_is(server: Running, browser: Browser) -> None:
+    """A paused picture of another hour was shown while the strip stayed, and nothing said so."""
+    page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN - 30 * 3600}")
+    await shows(page, 0)
+    await expect(page.locator("#notice")).to_contain_text("Nothing recorded for")
+    await page.wait_for_function(STRIP_HAS, arg=BEGAN)
+    await page.goto(f"{server.url}/timeline?stream=door&at={BEGAN + (FRAMES - 1) / 10}")
+    await shows(page, FRAMES - 1)
+    await page.locator("#length").select_option("600")
+    await expect(page.locator("#notice")).to_be_empty()
+    await page.keyboard.press(".")
+    await shows(page, 0)
+    await expect(page.locator("#notice")).to_contain_text("Nothing recorded for")
+    await page.wait_for_function(STRIP_HAS, arg=AGAIN)
     assert errors == []
     await page.context.close()
 

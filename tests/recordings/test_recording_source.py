@@ -92,7 +92,7 @@ def test_times_are_seconds_or_as_people_write_them(data: Path) -> None:
         ("recording:door/..", "stream name"),
         ("recording:", "stream name"),
         ("recording:door?form=1", "form is unknown; expected from or to"),
-        ("recording:door?from=yesterday", "yesterday: expected a time such as"),
+        ("recording:door?from=yesterday", "recording: yesterday: expected a time such as"),
         ("recording:door?from=nan", "nan: expected a time"),
         ("recording:door?from=5&to=5", "expected a time that ends after it begins"),
         ("recording:door?from=5&to=6", "nothing is recorded of stream 'door' from"),

@@ -89,7 +89,7 @@ async def test_one_at_a_time_which_can_be_cancelled(http: httpx2.AsyncClient, ca
 @pytest.mark.parametrize(
     ("stream", "wish", "status", "told"),
     [
-        ("door", {"to": BEGAN - 2}, 400, "expected from < to"),
+        ("door", {"to": BEGAN - 2}, 400, f"to {BEGAN - 2:.3f}: expected from < to"),
         ("door", {"to": BEGAN + 3600}, 400, "at most 3600 seconds"),
         ("door", {"from": 5, "to": 6}, 404, "nothing is recorded of stream 'door'"),
         ("yard", {}, 404, "nothing is recorded of stream 'yard'"),

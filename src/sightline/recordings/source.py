@@ -71,8 +71,10 @@ def span_of(spec: str) -> RecordedSpan:
     try:
         check_stream_name(name)
         times = {key: moment(unquote(text)) for key, text in given.items()}
-    except (BadRequest, ValueError) as e:
-        raise SourceError(f"recording: {told(e)}") from None
+    except BadRequest as e:
+        raise SourceError(f"recording: {e.message}") from None
+    except ValueError as e:
+        raise SourceError(f"recording: {e}") from None
     span = RecordedSpan(name, times.get("from", 0.0), times.get("to", math.inf))
     if not span.start < span.end:
         raise SourceError(f"recording of {span}: expected a time that ends after it begins")

@@ -98,7 +98,7 @@ async def add(request: Request, stream: str, wish: ExportWish) -> ExportReport:
     check_stream_name(stream)
     most = min(MOST_S * wish.speed, MOST_RECORDED_S)
     if not 0 < wish.to - wish.from_ <= most:
-        raise BadRequest(f"from {wish.from_:g} to {wish.to:g}: expected from < to, and at most {most:g} seconds")
+        raise BadRequest(f"from {wish.from_:.3f} to {wish.to:.3f}: expected from < to, and at most {most:g} seconds")
     if wish.mode not in modes():
         raise BadSetting.of("mode", wish.mode, f"one of {', '.join(modes())}")
     opacity = None if wish.opacity is None else wish.opacity / 100

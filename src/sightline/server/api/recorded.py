@@ -215,7 +215,8 @@ async def marks(
     """Motion and classes in a time, in parts of `bucket_s` seconds: ten, or a multiple."""
     check_stream_name(stream)
     if not 0 < to - from_ <= MOST_BUCKETS * bucket_s:
-        raise BadRequest(f"expected from < to, and at most {MOST_BUCKETS} parts of {bucket_s} s")
+        given = f"from {from_:.3f} to {to:.3f}"
+        raise BadRequest(f"{given}: expected from < to, and at most {MOST_BUCKETS} parts of {bucket_s} s")
     found = await asyncio.to_thread(recordings_of(request).marks, stream, from_, to, bucket_s)
     return RecordedMarks(bucket_s=found.bucket_s, from_=found.started_at, motion=found.motion, classes=found.classes)
 

@@ -73,7 +73,8 @@ async def add(request: Request, stream: str, asked: AskedReplay) -> ReplayDetail
     """
     check_stream_name(stream)
     if not 0 < asked.to - asked.from_ <= MOST_S:
-        raise BadRequest(f"from {asked.from_:g} to {asked.to:g}: expected from < to, and at most {MOST_S:g} seconds")
+        given = f"from {asked.from_:.3f} to {asked.to:.3f}"
+        raise BadRequest(f"{given}: expected from < to, and at most {MOST_S:g} seconds")
     wish = ReplayWish(stream, asked.from_, asked.to, asked.model, asked.confidence)
     return _detail(await state_of(request).replays.add(wish))
 

@@ -116,7 +116,7 @@ async def add(request: Request, stream: str, wish: ShareWish) -> ShareReport:
         start, end = export.start, export.end
     if not 0 < end - start <= MOST_S or end > time.time() + AHEAD_S:
         raise BadRequest(
-            f"from {start:g} to {end:g}: expected from < to, at most {MOST_S} seconds, and no time to come"
+            f"from {start:.3f} to {end:.3f}: expected from < to, at most {MOST_S} seconds, and no time to come"
         )
     if wish.export is None and not await asyncio.to_thread(recordings_of(request).segments, stream, start, end):
         raise NotFound(f"nothing is recorded of stream {stream!r} from {start:.0f} to {end:.0f}")

@@ -107,13 +107,14 @@ function listen() {
   contents.onchange = draw;
   player.onchange = update;
   player.onpicture = (meta) => {
-    if (player.playing && (meta.at < span.from || meta.at > span.to)) show(around(meta.at + (span.to - span.from) * 0.4, span.to - span.from, false));
+    if ((player.playing || player.sought) && playedBefore === null && (meta.at < span.from || meta.at > span.to)) show(around(meta.at + (span.to - span.from) * 0.4, span.to - span.from, false));
     seen(meta);
     cursor(meta.at);
     if (meta.not_inferred) byId("moment", HTMLElement).append(t` · not inferred`);
     setData(body, "at", meta.at.toFixed(3));
   };
   player.ongap = (from, to) => {
+    if (playedBefore !== null) return; // who drags sees it in the strip
     const gap = contents.of(player.stream).gaps.find((one) => one.from < to && one.to > from);
     notice(gapInWords({ from, to, reason: gap?.reason ?? "" }));
   };

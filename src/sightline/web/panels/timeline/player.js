@@ -3,6 +3,8 @@
 import { PlaybackLink } from "../../wire/playback.js";
 
 const CLEAN_S = 3;
+/** Seconds from the time that was asked for to that of the next picture from which they are told. */
+const FAR_S = 60;
 
 /**
  * @typedef {"none" | "opening" | "playing" | "paused" | "end" | "empty" | "live" | "lost"} PlayState
@@ -14,6 +16,8 @@ export class Player {
   /** Time of the picture that is shown, or that was asked for. Seconds since 1970. */
   at = NaN;
   speed = 1;
+  /** Whether the picture that is drawn is one that somebody asked for. */
+  sought = false;
   /** How often another place was asked for. */
   moves = 0;
   /** @type {PlayState} */
@@ -52,6 +56,7 @@ export class Player {
   /** Show a stream at a time. @param {string} stream @param {number} at @param {boolean} playing go on from there */
   go(stream, at, playing = this.#link?.playing ?? false) {
     this.moves += 1;
+    this.sought = true;
     if (stream !== this.stream || !this.#link) {
       this.#leave();
       this.stream = stream;
@@ -74,6 +79,7 @@ export class Player {
 
   /** @param {number} frames */
   step(frames) {
+    this.sought = true;
     this.#link?.step(frames);
     if (this.#link) this.#enter("paused");
   }
@@ -105,10 +111,12 @@ export class Player {
       onpicture: (meta, picture) => {
         const { painter } = this.#viewer;
         if (!(meta.at >= this.#drawnAt && meta.at < this.#drawnAt + CLEAN_S)) painter.clear(); // no trails from elsewhere
+        if (this.sought && meta.at > this.at + FAR_S) this.ongap(this.at, meta.at);
         this.#drawnAt = this.at = meta.at;
         painter.show(picture);
         if (this.state === "opening" || this.state === "lost") this.#enter(link.playing ? "playing" : "paused");
         this.onpicture(meta);
+        this.sought = false;
       },
       onstate: ({ state, at, until }) => {
         if (state === "gap") this.ongap(at, until ?? at);
