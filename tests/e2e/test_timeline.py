@@ -166,6 +166,20 @@ async def test_what_happened_is_found_again(server: Running, browser: Browser) -
     await page.context.close()
 
 
+async def test_a_class_is_found_by_what_people_call_it(server: Running, browser: Browser) -> None:
+    """Only the model's own word was found: a German page shows others."""
+    page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN}", locale="de-DE")
+    await expect(page.locator("#find-known option[value=Person]")).to_have_count(1)
+    for words, count in (("personen", 2), ("Hund", 0), ("Person", 2), ("", 2), ("Katze", 0), ("", 0), ("PERSON", 2)):
+        await page.locator("#find-class").fill(words)
+        await page.locator("#find .button").click()
+        await expect(page.locator(".found")).to_have_count(count)
+        if not words:
+            await expect(page.locator("#find-words")).to_contain_text("Angeben, was gesucht wird")
+    assert errors == []
+    await page.context.close()
+
+
 async def test_a_finger_scrubs_at_phone_width(server: Running, browser: Browser) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     page, errors = await open_timeline(browser, server.url, f"stream=door&at={BEGAN}", **phone)

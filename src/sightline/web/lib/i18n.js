@@ -73,6 +73,18 @@ export function className(name, n = 1) {
   return formOf(classes[name] ?? name, n);
 }
 
+/**
+ * The class that somebody means who writes its own name or what people call it; what was written where nobody knows it.
+ *
+ * @param {string} text @param {Iterable<string>} known classes that there are
+ */
+export function classMeant(text, known) {
+  const names = [...known, ...Object.keys(classes)];
+  const alike = (/** @type {string} */ name) => name.toLowerCase() === text.toLowerCase();
+  const called = (/** @type {string} */ name) => classes[name]?.split("|").some(alike);
+  return names.find((name) => name === text) ?? names.find(alike) ?? names.find(called) ?? text;
+}
+
 /** A sentence of the server, which speaks English; as it came where the language's file does not know it. @param {string} sentence @returns {string} */
 export function said(sentence) {
   patterns ??= Object.entries(sentences).map(([key, text]) => [pattern(key), text]);

@@ -2,7 +2,7 @@
 
 import { make, setText } from "../../lib/dom.js";
 import { plural, several } from "../../lib/format.js";
-import { t } from "../../lib/i18n.js";
+import { classMeant, className, t } from "../../lib/i18n.js";
 import { addressOf } from "../../wire/events.js";
 import { askFound, thumbnailOf } from "../../wire/recordings.js";
 import { byId } from "../page.js";
@@ -25,6 +25,8 @@ export class Search {
   #words = byId("find-words", HTMLElement);
   #more = byId("find-more", HTMLButtonElement);
   #known = byId("find-known", HTMLDataListElement);
+  /** Classes that are offered. @type {string[]} */
+  #names = [];
   #where;
   #onpick;
   #query = new URLSearchParams();
@@ -51,8 +53,9 @@ export class Search {
   suggest(names) {
     void this.#offer();
     const all = [...new Set(names)].sort();
-    if (all.join("\n") === [...this.#known.options].map((one) => one.value).join("\n")) return;
-    this.#known.replaceChildren(...all.map((value) => make("option", { value })));
+    if (all.join("\n") === this.#names.join("\n")) return;
+    this.#names = all;
+    this.#known.replaceChildren(...all.map((name) => make("option", { value: className(name) })));
   }
 
   async #offer() {
@@ -71,7 +74,7 @@ export class Search {
   }
 
   #begin() {
-    const name = this.#class.value.trim();
+    const name = classMeant(this.#class.value.trim(), this.#names);
     const place = Object.fromEntries(new URLSearchParams(this.#place.value));
     if (!name && !this.#place.value) {
       setText(this.#words, t`Write what to look for, such as person, or choose where.`);
