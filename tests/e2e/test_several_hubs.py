@@ -26,6 +26,12 @@ async def test_any_hub_shows_all_streams_and_a_dead_ones_go_on(tmp_path: Path) -
         await expect(page.locator(f".card[data-stream={ours}]")).to_contain_text(f"on {here.partition('//')[2]}")
         await moves(page, card.locator("canvas"))
 
+        first_of_theirs = page.locator(f".card[data-hub='{there}']").first
+        await first_of_theirs.locator(".move").focus()
+        async with page.expect_response(lambda answer: answer.request.method == "PATCH") as moved:
+            await page.keyboard.press("ArrowLeft")
+        assert (await moved.value).status == 200, "it was to stand before a card of the other hub"
+
         sender = cluster.named(there, at="sent")
         phone = await browser.new_page()
         await phone.goto(f"{here}/camera/{sender}#start")

@@ -63,6 +63,6 @@ def test_a_folder_that_can_not_be_looked_into_is_no_change_by_hand(tmp_path: Pat
 
 def test_a_camera_of_another_hub_is_recorded_as_there(tmp_path: Path) -> None:
     cameras = Cameras(load_settings(data=tmp_path))
-    cameras.borrow({"door": KeptCamera(source="rtsp://192.0.2.1/1", record="always", record_schedule="mon-sun")})
+    cameras.borrow({"door": KeptCamera(source="rtsp://192.0.2.1/1", record="always", record_schedule="mon-sun")}, ())
     assert (cameras.record("door"), cameras.record_now("door")) == ("always", "always")
     assert (cameras.record_schedule("door"), cameras.unscheduled("door")) == ("mon-sun", False)

@@ -135,6 +135,11 @@ class Access:
         """Tokens that were made here, as far as they are known."""
         return self._known.values()
 
+    @property
+    def shared(self) -> Iterable[TokenRecord]:
+        """Tokens that other hubs have made."""
+        return self._shared.values()
+
     def share(self, records: Iterable[TokenRecord]) -> None:
         """Let in who has a token of another hub, too. Those of before are forgotten."""
         self._shared = {} if self._store is None else {record.hash: record for record in records}

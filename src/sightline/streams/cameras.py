@@ -57,6 +57,8 @@ class Cameras:
         self._cameras: dict[str, KeptCamera] = {}
         self.borrowed: dict[str, KeptCamera] = {}
         """Those that other hubs keep, for the time in which these hubs are gone."""
+        self._theirs: frozenset[str] = frozenset()
+        """Streams of the settings of which another hub's word counts more than this one's."""
         self._refused: set[str] = set()
         """Sources that the settings no longer allow."""
         self._lock = asyncio.Lock()
@@ -104,15 +106,20 @@ class Cameras:
         return sorted(streams, key=place)
 
     def _one(self, stream: str) -> KeptCamera | None:
-        return self._cameras.get(stream) or self.borrowed.get(stream)
+        own, borrowed = self._cameras.get(stream), self.borrowed.get(stream)
+        return borrowed or own if stream in self._theirs else own or borrowed
 
     @property
     def kept(self) -> Mapping[str, KeptCamera]:
         """Those that are kept here."""
         return self._cameras
 
-    def borrow(self, cameras: Mapping[str, KeptCamera]) -> None:
-        """Have cameras of other hubs as well; what may not be pulled here is left out."""
+    def borrow(self, cameras: Mapping[str, KeptCamera], theirs: Iterable[str]) -> None:
+        """Have cameras of other hubs as well; what may not be pulled here is left out.
+
+        ``theirs``: streams of the settings of which these hubs' word counts more than this one's.
+        """
+        self._theirs = frozenset(theirs)
         self.borrowed = {name: camera for name, camera in cameras.items() if self._may_borrow(name, camera)}
 
     def _may_borrow(self, name: str, camera: KeptCamera) -> bool:
@@ -128,8 +135,9 @@ class Cameras:
         return True
 
     def _check_own(self, stream: str) -> None:
-        """Raise BadRequest for one that only another hub keeps."""
-        if stream in self.borrowed and stream not in self._cameras:
+        """Raise BadRequest for one that another hub has to change."""
+        own = stream in self._cameras or self.fixed(stream)
+        if stream in self.borrowed and (stream in self._theirs or not own):
             raise BadRequest(f"the camera {stream!r} is kept by another hub, which is gone: expected it back first")
 
     def fixed(self, stream: str) -> bool:
@@ -196,7 +204,7 @@ class Cameras:
         self._check_own(stream)
         self.check_change(stream, paused=given.get("paused"))
         async with self._changing():
-            await self._set(stream, structs.replace(self._cameras.get(stream, KeptCamera()), **given))
+            await self._set(stream, structs.replace(self._one(stream) or KeptCamera(), **given))
 
     def check_change(self, stream: str, *, paused: bool | None) -> None:
         """Raise BadSetting for one that can't be paused, or LimitReached."""
@@ -212,7 +220,7 @@ class Cameras:
         Raises LimitReached, ConfigError or Shortage.
         """
         async with self._changing():
-            listed = [name for name in self.arranged({*streams, *self.names}) if name != stream]
+            listed = [name for name in self.arranged(streams) if name != stream]
             at = listed.index(before) if before in listed else len(listed)
             listed.insert(at, stream)
             numbered = {

@@ -96,6 +96,9 @@ async def test_an_event_is_found_at_whichever_hub_has_it(pair: Cluster) -> None:
     event = found["events"][0]["id"]
     assert (await asked.get(f"/api/events/{event}"))["id"] == event
     assert (await asked.http.get(f"/api/events/{event}/nothing")).status_code == 404
+    clips = [await hub.http.get(f"/api/events/{event}/clip.mp4") for hub in (asked, pair.hubs[b])]
+    assert clips[0].json() == clips[1].json(), "the event is there; nothing is recorded of it"
+    assert "nothing is recorded" in clips[0].text
     missing = await asked.http.get("/api/events/no-such-event")
     assert missing.status_code == 404
     assert missing.json()["error"]["code"] == "not_found"
@@ -221,6 +224,47 @@ async def test_a_camera_is_added_where_it_belongs_and_moves_when_that_hub_dies(t
         for address, hub in cluster.hubs.items():
             for name, stats in (await hub.get("/stats"))["streams"].items():
                 assert cluster.owner(name) == address or not stats["in_flight"]
+
+
+async def test_a_camera_of_the_settings_can_be_changed_whatever_another_hub_keeps_of_it(tmp_path: Path) -> None:
+    """One card was put elsewhere, and cameras of the other hub could not be changed any more."""
+    cluster = Cluster(tmp_path, [f"http://127.0.0.1:{port}" for port in free_ports(2)])
+    stays, dies = cluster.addresses
+    mine, theirs = cluster.named(stays, at="a"), sorted(cluster.named(dies, index=number) for number in range(3))
+    cluster.options = tuple(f"--source={n}=synthetic:shapes?size=160x120&fps=5" for n in (mine, *theirs))
+
+    async def call(name: str, what: str) -> str:
+        return (await asked.http.patch(f"/api/streams/{name}", json={"name": what})).text
+
+    try:
+        asked, _ = await asyncio.gather(*map(cluster.start, cluster.addresses))
+        await cluster.agree()
+        await asked.until(lambda s: all(at(s, name) == dies for name in theirs), path="/api/streams")
+        moved = await asked.http.patch(f"/api/streams/{theirs[0]}", json={"before": theirs[2], "group": "Yard"})
+        assert moved.is_success, moved.text
+        await asked.until(
+            lambda s: (
+                [one["name"] for one in s["streams"] if one["hub"] == dies] == [theirs[1], theirs[0], theirs[2]]
+                and "Yard" in [one["group"] for one in s["streams"]]
+            ),
+            path="/api/streams",
+        )
+        await cluster.kill(dies)
+        await asked.until(lambda s: all(at(s, name) == stays for name in (mine, *theirs)), path="/api/streams")
+        assert "kept by another hub, which is gone" in await call(theirs[0], "First")
+        assert '"display_name":"Third"' in await call(theirs[2], "Third"), "nobody else keeps anything of it"
+
+        back = await cluster.start(dies)
+        for hub in (asked, back):
+            await hub.until(lambda s: all(at(s, name) == dies for name in theirs), path="/api/streams")
+        for name in (mine, *theirs):
+            assert f'"display_name":"New {name}"' in await call(name, f"New {name}")
+        for hub in (asked, back):
+            await hub.until(
+                lambda s: all(one["display_name"] == f"New {one['name']}" for one in s["streams"]), path="/api/streams"
+            )
+    finally:
+        await cluster.close()
 
 
 async def _publish(answers: AsyncGenerator[object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +31,7 @@ class Cameras(dict[str, Any]):
     def fixed(self, name: str) -> bool:
         return name in self
 
-    def borrow(self, cameras: dict[str, Any]) -> None:
+    def borrow(self, cameras: dict[str, Any], theirs: Iterable[str]) -> None:
         self.borrowed = cameras
 
     def changed(self, name: str) -> None:

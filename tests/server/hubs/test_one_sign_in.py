@@ -59,5 +59,16 @@ async def test_a_token_of_one_hub_is_good_on_all_until_it_ends(tmp_path: Path) -
         assert gone.json()["role"] is None
         assert "browser" not in [one.kind for one in store.records()]
 
-        store.revoke(record.id)
+        has.http.headers.update({"Authorization": admin})
+        await has.until(lambda s: record.id in [one["id"] for one in s["tokens"]], path="/api/tokens")
+        assert (await has.http.delete("/api/tokens/00000000")).status_code == 404
+        assert (await has.http.delete(f"/api/tokens/{record.id}")).status_code == 204
+        assert record.id not in [one.id for one in store.records()]
         await until(cluster, token, "error")
+
+        made = store.create("view", name, lifetime=None)[1]
+        has.http.headers.update({"Authorization": admin})
+        await has.until(lambda s: made.id in [one["id"] for one in s["tokens"]], path="/api/tokens")
+        await cluster.kill(a)
+        refused = await has.http.delete(f"/api/tokens/{made.id}")
+        assert f"the hub {a} does not answer" in refused.text, "it stays valid: nobody may think that it were gone"

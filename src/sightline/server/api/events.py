@@ -203,7 +203,7 @@ async def _picture(request: Request, id: str, *, crop: bool) -> Response:
     found = await found_event(request, id, "view")
     data = await _journal(request).picture(id, crop=crop)
     if data is None:
-        raise NotFound(f"the event {id[:80]!r} has no picture")
+        raise NotFound("this event has no picture")
     kept = "no-store" if found.ended_at is None else "private, max-age=86400"  # it may get a better one until then
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": kept})
 

@@ -189,7 +189,8 @@ async def _manage(hub: Hub, stream: str, change: StreamChange) -> None:
     if given:
         await hub.cameras.change(stream, **given)
     if "before" in change.managed:
-        await hub.cameras.move(stream, change.before, hub.streams)
+        here = filter(hub.placement.here, {*hub.streams, *hub.cameras.names})
+        await hub.cameras.move(stream, change.before, here)
 
 
 async def _checked_source(request: Request, stream: str, change: StreamChange) -> str | None:

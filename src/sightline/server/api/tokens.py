@@ -69,10 +69,11 @@ class MadeToken(ListedToken):
 
 @router.get("/api/tokens", dependencies=[needs("admin")], responses=refusals(ConfigError, Shortage))
 async def tokens(request: Request, response: Response) -> TokenList:
-    """All tokens, without their secrets."""
+    """All tokens of all hubs, without their secrets."""
     response.headers["Cache-Control"] = "no-store"
     access = access_of(request)
-    records = await asyncio.to_thread(access.store.records) if access.active else []
+    own = await asyncio.to_thread(access.store.records) if access.active else []
+    records = {record.id: record for record in (*access.shared, *own)}.values()
     newest_first = sorted(records, key=lambda record: record.created, reverse=True)
     return TokenList(enabled=access.active, tokens=[ListedToken(**_told(request, one)) for one in newest_first])
 

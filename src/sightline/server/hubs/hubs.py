@@ -134,6 +134,13 @@ class Hubs:
         found = (p.address for p in self.others if any(record.hash == key for record in p.shared.tokens))
         return next(found, None)
 
+    def peer_of_token_id(self, id: str) -> str | None:
+        """Return the address of the other hub that has made a token, by its id, also while that hub is gone."""
+        if any(record.id == id for record in self._access.records):
+            return None
+        away = (peer for peer in self.peers.values() if peer.address != self.own)
+        return next((p.address for p in away if any(record.id == id for record in p.shared.tokens)), None)
+
     def peer_of_share(self, id: str) -> str | None:
         """Return the address of the other hub that has a share link, by its id, also while that hub is gone."""
         away = (peer for peer in self.peers.values() if peer.address != self.own)
@@ -275,12 +282,23 @@ class Hubs:
         self._keepers = keepers
         away = [p for p in self.peers.values() if p.address != self.own]
         self._access.share([record for peer in away for record in peer.shared.tokens])
-        self._hub.cameras.borrow({name: c for peer in away for name, c in peer.shared.cameras.items()})
+        self._borrow_cameras(away)
         self._placed_before = {name: self.placed(name) for name in self._names()}
         for name, place in self._placed_before.items():
             was = before.get(name, "")
             if was != place and None in (was, place):
                 self._move(name, place)
+
+    def _borrow_cameras(self, away: list[Peer]) -> None:
+        """Of a stream that several hubs keep, the word of the one counts that the stream suits best."""
+        cameras = self._hub.cameras
+        keepers: dict[str, list[str]] = {}
+        for peer in away:
+            for name in peer.shared.cameras:
+                keepers.setdefault(name, []).append(peer.address)
+        best = {name: owner(name, found) for name, found in keepers.items()}
+        theirs = [n for n, a in best.items() if self.own and cameras.fixed(n) and owner(n, (a, self.own)) == a]
+        cameras.borrow({name: self.peers[address].shared.cameras[name] for name, address in best.items()}, theirs)
 
     def _move(self, name: str, address: str | None) -> None:
         """A stream is this hub's from now on, or was until now."""

@@ -42,6 +42,8 @@ OF_ANY = re.compile(r"/api/(events|exports|replays)/(?!live$)[^/]+(/.*)?")
 """Paths that name something by a number that is known to one hub only."""
 OF_SHARE = re.compile(r"/(?:(?:api|ws)/shared|api/shares)/(?P<id>[0-9a-f]{12})(?:\.[^/]*(?:/file)?)?")
 """Paths of a share link, which names the share by its id."""
+OF_TOKEN = re.compile(r"/api/tokens/(?P<id>[^/]+)")
+"""Paths of a token, by its id."""
 HUBS_ONLY = "/api/hubs/"
 """Paths for hubs alone."""
 HUB, MOVES = "hub", "moves"
@@ -97,6 +99,8 @@ class RelayMiddleware:
             return hubs.peer_of_token(identity.hash)
         if (share := OF_SHARE.fullmatch(scope["path"])) is not None:
             return hubs.peer_of_share(share["id"])
+        if (token := OF_TOKEN.fullmatch(scope["path"])) is not None:
+            return hubs.peer_of_token_id(token["id"])
         stream = stream_of(connection)
         if stream is None or not STREAM_NAME.fullmatch(stream):
             return None
@@ -107,12 +111,12 @@ class RelayMiddleware:
 
     async def _here_or_there(self, scope: Scope, receive: Receive, send: Send, hubs: Hubs) -> None:
         """Answer what only its number names, such as an event: the hub that has it is found by asking all."""
-        here = _UnlessMissing(send)
+        here = _UnlessMissing(send, unknown=scope["path"].split("/")[3])
         await self._app(scope, receive, here)
         if here.missing is None:
             return
         for peer in hubs.others:
-            there = _UnlessMissing(send)
+            there = _UnlessMissing(send, unknown=here.unknown)
             try:
                 await relay_request(scope, receive, there, hubs, peer.address)
             except Unreachable:
@@ -137,10 +141,14 @@ class RelayMiddleware:
 
 
 class _UnlessMissing:
-    """Sends an answer, but for one that says that there is no such thing: that is kept."""
+    """Sends an answer, but for one that says that there is nothing of that id: that is kept.
 
-    def __init__(self, send: Send) -> None:
+    Such an answer names the id. Another one is of who has it: nothing is recorded of the event, for instance.
+    """
+
+    def __init__(self, send: Send, unknown: str) -> None:
         self._send = send
+        self.unknown = unknown
         self.missing: list[Message] | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -148,8 +156,13 @@ class _UnlessMissing:
             self.missing = []
         if self.missing is None:
             await self._send(message)
-        else:
-            self.missing.append(message)
+            return
+        self.missing.append(message)
+        whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if whole and self.unknown.encode() not in b"".join(one.get("body", b"") for one in self.missing):
+            for one in self.missing:
+                await self._send(one)
+            self.missing = None
 
 
 def _of_any(scope: Scope) -> bool:

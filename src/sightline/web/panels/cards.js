@@ -75,6 +75,7 @@ export class Card {
     this.#stand(state, pill, kind);
     this.#call(stats.display_name);
     const size = stats.width ? ` · ${stats.width} × ${stats.height}` : "";
+    setData(this.element, "hub", stats.hub ?? "");
     const hub = stats.hub ? t` · on ${new URL(stats.hub).host}` : "";
     setText(this.#model, `${stats.model || t`model loading`}${size}${hub}`);
     const reasons = lost(stats);

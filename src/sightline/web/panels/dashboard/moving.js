@@ -140,9 +140,12 @@ function step(card, by) {
   return true;
 }
 
-/** The card after this one in the same group. @param {HTMLElement} card */
+/** The card after this one in the same group: each hub keeps the order of its own. @param {HTMLElement} card */
 function following(card) {
-  const next = card.nextElementSibling;
+  let next = card.nextElementSibling;
+  while (next instanceof HTMLElement && isCard(next) && next.dataset["hub"] !== card.dataset["hub"]) {
+    next = next.nextElementSibling;
+  }
   return isCard(next) ? /** @type {HTMLElement} */ (next) : null;
 }
 
