@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -265,6 +267,39 @@ async def test_a_camera_of_the_settings_can_be_changed_whatever_another_hub_keep
             )
     finally:
         await cluster.close()
+
+
+async def test_what_is_passed_on_to_a_hub_that_hangs_ends_as_soon_as_it_is_gone(tmp_path: Path) -> None:
+    """It took a minute, while the stream was long at another hub."""
+    async with clustered(tmp_path, 2) as cluster:
+        asks, hangs = cluster.addresses
+        asked, name = cluster.hubs[asks], cluster.named(hangs)
+        async with (
+            camera(cluster.hubs[hangs], name),
+            peer(f"{asked.ws}/ws/view/{name}") as viewer,
+            asked.http.stream("GET", f"/mjpeg/{name}") as motion,
+        ):
+            await viewer.next("frame_metadata")
+            pictures = motion.aiter_bytes()
+            await anext(pictures)
+            cluster.hubs[hangs].process.send_signal(signal.SIGSTOP)
+            answer, (error, _), _ = await within(
+                asyncio.gather(
+                    asked.http.get(f"/api/streams/{name}", timeout=30), viewer.next("error"), _end(pictures)
+                ),
+                30,
+            )
+            cluster.hubs[hangs].process.send_signal(signal.SIGCONT)
+            assert answer.status_code == 503
+            assert f"the hub {hangs} does not answer" in answer.text
+            assert error["code"] == "unreachable"
+
+
+async def _end(pictures: AsyncIterator[bytes]) -> None:
+    """Read to an end that says that something is missing."""
+    with pytest.raises(httpx2.RemoteProtocolError):
+        async for _ in pictures:
+            pass
 
 
 async def _publish(answers: AsyncGenerator[object]) -> None:

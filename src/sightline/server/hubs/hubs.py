@@ -272,6 +272,9 @@ class Hubs:
         if asleep > GONE_S and self.own:  # the others have its streams by now, and give them back when it is steady
             log.warning("this hub stood still for %.0f s: other hubs have its streams until it is steady", asleep)
             self._woke = now
+        for peer in self.peers.values():
+            if not peer.alive(now):
+                peer.let_go()
         before = {name: self._placed_before.get(name, self.placed(name)) for name in self._names()}
         self.own = self._found_itself()
         self._ring = self._standing(now)

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 
@@ -48,10 +50,30 @@ class Peer:
     trouble: str = ""
     """Why it can't be worked with, or only partly; empty while all is well."""
     _shared: str = ""
+    _limits: set[asyncio.Timeout] = field(default_factory=set)
+    """Of what is passed on to it."""
 
     def alive(self, now: float) -> bool:
         """Return whether it answered lately."""
         return now - self.heard < GONE_S
+
+    @asynccontextmanager
+    async def while_alive(self) -> AsyncGenerator[None]:
+        """Limit a block, in which something is passed on to it, to the time in which it answers.
+
+        Raises TimeoutError.
+        """
+        async with asyncio.timeout(None) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
+    def let_go(self) -> None:
+        """End all those blocks."""
+        while self._limits:
+            self._limits.pop().reschedule(0)
 
     def count(self, now: float) -> int:
         """Return how many streams it has; none where it is gone."""

@@ -137,7 +137,11 @@ class RelayMiddleware:
         target = _target(scope, _query(scope))
         headers = [(name, value) for name, value in _headers(scope, address) if not name.startswith("sec-websocket-")]
         headers.append((HEADER, hubs.seal.request("GET", target)))
-        await relay_socket(ws, address + target, headers, hubs.context, subprotocol(scope))
+        try:
+            async with hubs.peers[address].while_alive():
+                await relay_socket(ws, address + target, headers, hubs.context, subprotocol(scope))
+        except TimeoutError as e:
+            await refuse_socket(ws, _gone(address, e))
 
 
 class _UnlessMissing:
@@ -181,6 +185,23 @@ def stream_of(connection: HTTPConnection) -> str | None:
 
 async def relay_request(scope: Scope, receive: Receive, send: Send, hubs: Hubs, address: str) -> None:
     """Pass a request on, and the answer back as it comes. Raises Unreachable."""
+    begun = False
+
+    async def said(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        async with hubs.peers[address].while_alive():
+            await _relay_request(scope, receive, said, hubs, address)
+    except TimeoutError as e:
+        if not begun:
+            raise _gone(address, e) from None
+        _cut_off(scope, "it is gone")
+
+
+async def _relay_request(scope: Scope, receive: Receive, send: Send, hubs: Hubs, address: str) -> None:
     request = Request(scope, receive)
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
     url, content = address + _target(scope, _query(scope)), request.stream() if has_body else None
@@ -208,7 +229,8 @@ async def pass_on(request: Request, hubs: Hubs, address: str, body: bytes) -> Re
     target = _target(request.scope, "")
     headers.append((HEADER, hubs.seal.request(request.method, target)))
     try:
-        answer = await hubs.relaying.request(request.method, address + target, headers=headers, content=body)
+        async with hubs.peers[address].while_alive():
+            answer = await hubs.relaying.request(request.method, address + target, headers=headers, content=body)
     except (httpx2.HTTPError, OSError) as e:
         raise _gone(address, e) from None
     return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
@@ -219,8 +241,12 @@ async def _body(answer: httpx2.Response, request: Request) -> AsyncGenerator[byt
         async for part in answer.aiter_raw():
             yield part
     except (httpx2.HTTPError, OSError) as e:  # the rest is missing, which an orderly end would hide
-        log.info("%s was cut off by its hub: %s", request.url.path, e)
-        request.scope["state"][CONNECTION].close()
+        _cut_off(request.scope, e)
+
+
+def _cut_off(scope: Scope, why: object) -> None:
+    log.info("%s was cut off by its hub: %s", scope["path"], why)
+    scope["state"][CONNECTION].close()
 
 
 def _gone(address: str, error: Exception) -> Unreachable:
