@@ -167,13 +167,13 @@ class Hubs:
     @property
     def troubles(self) -> dict[str, str]:
         """What is wrong with hubs, by their address."""
-        found = {f"hub {p.address}": why for p in self.peers.values() if (why := p.trouble or self._odd(p))}
+        found: dict[str, str] = {}
         if not self.own and self.knows_itself:
             found["hubs"] = (
                 "none of the addresses in [cluster] hubs leads to this hub: expected its own among them. "
                 "Until then it works alone"
             )
-        return found
+        return found | {f"hub {p.address}": why for p in self.peers.values() if (why := p.trouble or self._odd(p))}
 
     # What this hub tells the others
 

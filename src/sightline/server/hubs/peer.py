@@ -50,6 +50,7 @@ class Peer:
     trouble: str = ""
     """Why it can't be worked with, or only partly; empty while all is well."""
     _shared: str = ""
+    _unreachable: bool = False
     _limits: set[asyncio.Timeout] = field(default_factory=set)
     """Of what is passed on to it."""
 
@@ -92,20 +93,23 @@ class Peer:
                 self._shared = state.shared
             streams = tuple(map(_stats, state.streams))
         except SightlineError as e:
-            self._tell(e.message)
+            self._tell(e.message, known=isinstance(e, Unreachable) and self._unreachable)
+            self._unreachable = isinstance(e, Unreachable)
             return
+        self._unreachable = False
         now = time.monotonic()
         if not self.alive(now) or (self.state is not None and state.instance != self.state.instance):
             self.back = now
         self.state, self.streams, self.heard = state, streams, now
         self._tell("")
 
-    def _tell(self, trouble: str) -> None:
+    def _tell(self, trouble: str, *, known: bool = False) -> None:
+        """``known``: the same is wrong as before, whatever words the system has for it now."""
         if trouble != self.trouble:
-            if trouble:
-                log.warning("hub %s: %s", self.address, trouble)
-            else:
+            if not trouble:
                 log.info("hub %s answers", self.address)
+            elif not known:
+                log.warning("hub %s: %s", self.address, trouble)
             self.trouble = trouble
 
     async def _get(self, http: httpx2.AsyncClient, seal: Seal, path: str) -> bytes:
@@ -121,8 +125,7 @@ class Peer:
                     if len(body) > MOST_BYTES:
                         raise TooLarge(f"it answered with more than {MOST_BYTES} bytes: expected less")
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError) as e:  # TimeoutError is an OSError
-            why = str(e) or f"no answer within {ASK_S:g} s"
-            raise Unreachable(f"it can't be reached: {why}"[:300]) from None
+            raise Unreachable(f"it can't be reached: {_why(e, self.address)}"[:300]) from None
         if answer.status_code == Unauthorized.status:
             raise Unauthorized("it does not take this hub for one of its own: expected the same secret in [cluster]")
         if not answer.is_success:
@@ -130,6 +133,17 @@ class Peer:
                 f"it answered with HTTP status {answer.status_code}: expected a Sightline server that has [cluster]"
             )
         return seal.read(header, bytes(body))
+
+
+def _why(error: Exception, address: str) -> str:
+    said = str(error) or f"no answer within {ASK_S:g} s"
+    if "WRONG_VERSION_NUMBER" in said:
+        return f"it does not speak TLS: expected http:// in place of https:// in [cluster] hubs ({said})"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return f"nobody vouches for its certificate: expected the authority of it as ca in [cluster] ({said})"
+    if isinstance(error, httpx2.RemoteProtocolError) and address.startswith("http:"):
+        return f"it does not speak HTTP, or fails: expected https:// in [cluster] hubs if it has TLS ({said})"
+    return said
 
 
 def _stats(raw: bytes) -> StreamStats:
