@@ -129,6 +129,17 @@ async def test_a_cluster_that_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, c
     await link.close()
 
 
+async def test_a_server_waits_for_a_cluster_that_is_not_there_yet() -> None:
+    """It ended a second after it had said that it would try again."""
+    async with serving("--cluster=127.0.0.1:9", "--place=ray", "--model=motion", ready=False) as server:
+        await server.said("and is tried again: the Ray cluster at 127.0.0.1:9 can't be reached: Connection refused")
+        server.log.clear()
+        await server.said("and is tried again")
+        ready = await server.http.get("/ready")
+        assert (ready.status_code, "Is its machine on?" in ready.text) == (503, True)
+        assert (await server.http.get("/health")).status_code == 200
+
+
 async def test_a_wrong_token_is_said_at_once(
     monkeypatch: pytest.MonkeyPatch, cluster: RayCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

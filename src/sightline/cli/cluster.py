@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import typer
 from sightline.cli.tables import print_table
 from sightline.core.errors import ConfigError
 from sightline.security import files
+from sightline.security.tls import main_address
 from sightline.settings.environment import cluster_token
 from sightline.settings.machines import PORT
 from sightline.settings.settings import load_settings
@@ -49,7 +49,8 @@ def start(port: Port = PORT, cpus: Cpus = None, gpus: Gpus = None, label: Labels
     token = cluster_token(load_settings())
     if not token.is_file():
         keep_token(token, secrets.token_hex(32))
-    address = f"{ip or own_address()}:{port}"
+    ip = ip or main_address()  # which Ray does not find in a network without a way out
+    address = f"{ip}:{port}"
     ready = (
         f"The cluster runs. On each other machine: sightline cluster join {address}\n"
         f"It asks for the token, which is in {token}\n"
@@ -80,6 +81,7 @@ def join(
         keep_token(token, given.strip())
     address = with_port(head)
     ready = f"This machine is a part of the cluster at {address}."
+    ip = ip or main_address()
     own = {"num_cpus": cpus, "num_gpus": gpus, "labels": labels_of(label or []), "node_ip_address": ip}
     run_node(address, port, token=token, ready=ready, **own)
 
@@ -133,16 +135,6 @@ def keep_token(path: Path, token: str) -> None:
     """Keep the cluster's token for the owner of the folder only."""
     files.make_folder(path.parent)
     files.write(path, token.encode())
-
-
-def own_address() -> str:
-    """Return the address that this machine has for others, as far as known."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
 
 
 def _with_link(work: Callable[..., Awaitable[T]]) -> T:

@@ -78,6 +78,11 @@ class Pooled:
     """Since when fewer instances would do."""
 
     @property
+    def waits(self) -> bool:
+        """True if loading it is tried until that succeeds."""
+        return self.scale is not None and self.kept
+
+    @property
     def idle(self) -> bool:
         """True if nobody uses it."""
         return not (self.kept or self.pins or self.worker.feeds)
@@ -253,7 +258,7 @@ class ModelPool:
             return
         before = _rss()
         await one.worker.load()
-        while one.scale is not None and one.kept and one.worker.error is not None:  # machines start in any order
+        while one.scale is not None and one.waits and one.worker.error is not None:  # machines start in any order
             log.warning("model %s could not be loaded, and is tried again: %s", one.key, one.worker.error.message)
             await one.scale.until_again(lambda: self.link.machines)
             await one.worker.load()

@@ -114,7 +114,8 @@ class ServerState:
     @property
     def hopeless(self) -> str | None:
         """Why the server can't mend itself, so that it has to be started anew; None while all is well."""
-        return self.hub.supervisor.given_up or self.hub.worker.failure
+        own = self.hub.pool.own
+        return self.hub.supervisor.given_up or (None if own.waits else own.worker.failure)
 
     @property
     def unready(self) -> str | None:
