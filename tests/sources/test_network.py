@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from sightline.core.errors import SourceError
-from sightline.sources import network
+from sightline.sources import _pacing, network
 from sightline.sources.base import open_source
 from support.clips import BOMBS, number_of, numbered, write_bomb, write_clip
 from support.http_files import MotionJpeg, Quiet, http, sending
@@ -70,7 +70,7 @@ def test_a_camera_is_open_with_its_first_picture_however_slow() -> None:
 
 
 def test_a_machine_that_can_not_keep_up_goes_on_with_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "BEHIND_S", 0.15)
+    monkeypatch.setattr(_pacing, "BEHIND_S", 0.15)
     with RtspServer(fps=25, picture=numbered) as server, open_source(server.url) as source:
         numbers = (number_of(shot.image) for shot in source)
         for last in numbers:
@@ -90,11 +90,11 @@ def test_a_camera_whose_clock_is_set_back_goes_on() -> None:
         source.lose = lambda reason, count: lost.append((reason, count))
         shots = iter(source)
         list(itertools.islice(shots, 10))
-        server.back_s = network.SKIP_S
+        server.back_s = _pacing.SKIP_S
         back = server.number
         while number_of(next(shots).image) < back + 5:
             pass
-    assert sum(count for reason, count in lost if reason == "late") < 25 * network.SKIP_S / 2
+    assert sum(count for reason, count in lost if reason == "late") < 25 * _pacing.SKIP_S / 2
 
 
 def test_a_resolution_that_changes_is_survived() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import pytest
@@ -143,3 +145,38 @@ def test_a_camera_may_redirect_to_itself(tmp_path: Path) -> None:
         open_source(f"{url}/go/{clip.name}?key=a%20b") as source,
     ):
         assert len(list(source)) == 5
+
+
+class Live(Quiet):
+    """A camera's playlist: each second another segment of those of ``write_hls``. While it hangs it answers nothing."""
+
+    began: ClassVar[float]
+    hangs_until: ClassVar[float]
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
+        time.sleep(max(0.0, self.hangs_until - time.monotonic()))
+        if not self.path.endswith(".m3u8"):
+            super().do_GET()
+            return
+        segments = "".join(f"#EXTINF:1.0,\nlive{i}.ts\n" for i in range(int(time.monotonic() - self.began)))
+        body = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n{segments}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_live_hls_that_stood_still_is_as_young_as_before(tmp_path: Path) -> None:
+    write_hls(tmp_path, seconds=60, ended=False)
+    Live.began, Live.hangs_until = time.monotonic() - 5, 0.0
+    number = 0
+    live: type[Quiet] = Live
+    with http(functools.partial(live, directory=str(tmp_path))) as url, open_source(f"{url}/live.m3u8") as source:
+        ages = []
+        for shot in itertools.islice(source, 225):
+            number += (number_of(shot.image) - number) % 256
+            ages.append(time.monotonic() - Live.began - number / 25)
+            if len(ages) == 25:
+                Live.hangs_until = time.monotonic() + 5
+    assert max(ages) > ages[24] + 2, "what was fetched before hides the first seconds"
+    assert ages[-1] < ages[24] + 1, "a second at most is left"

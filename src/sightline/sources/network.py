@@ -18,6 +18,7 @@ from sightline.sources import _challenge, _foreign, _gate
 from sightline.sources._ffmpeg import source_error, unescaped
 from sightline.sources._http import JPEG, WHOLE_S, HttpBytes
 from sightline.sources._mjpeg import MotionJpeg
+from sightline.sources._pacing import Late, Playout
 from sightline.sources._packets import LIMITS, Decoded, Decoding, pixel_of, upright, video_of
 from sightline.sources._snapshot import Snapshot
 from sightline.sources._times import MAY_JUMP, Times
@@ -46,12 +47,6 @@ POLL_S = 1.0
 MIN_FPS, MAX_FPS = 0.001, 60.0
 UNMEASURED = {"fpsprobesize": "0"}
 """Else FFmpeg holds back 20 frames to measure the frame rate: a camera of 1 fps would never open."""
-BEHIND_S = 2.0
-"""Lag in seconds above which decoding skips to the next key frame."""
-BACK_S = 1.0
-"""Seconds by which a picture may be earlier than the one sent before it. More is a clock that was set back."""
-SKIP_S = 10.0
-"""Maximum time in seconds to wait for that key frame."""
 
 log = logging.getLogger(__name__)
 
@@ -264,12 +259,12 @@ class NetworkSource:
 
     def __iter__(self) -> Iterator[Shot]:
         """Yield pictures as they come. Raises SourceError if the connection breaks off or a live one ends."""
-        clock = _Clock()
+        playout = Playout()
         times = Times(None, self.fps, may_jump=bool(self._container.format.flags & MAY_JUMP))
         shot: Shot | None = None
         for at, frame, fresh, pts, damaged in self._frames():
             if self._bursts:
-                clock.wait_for(at or 0.0)
+                playout.wait_for(at or 0.0)
             shown_at = time.time() if self.live else times.of(at)
             if frame is not None:
                 image = upright(frame, pixel_of(self._stream))
@@ -287,7 +282,7 @@ class NetworkSource:
         import av
 
         decoding = Decoding(self.lose)
-        late = _Late() if self.live and not self._bursts and not self._made_up else None
+        late = Late(bursts=self._bursts) if self.live and not self._made_up else None
         copied = come = False
         try:
             for packet in self._packets():
@@ -332,47 +327,3 @@ class NetworkSource:
             waited += time.monotonic() - began
             if self.live and waited > self._patience:
                 raise SourceError(f"{self.name}: no picture came for {self._patience:g} s, only other data")
-
-
-class _Clock:
-    """Paces frames that come in bursts by their own times. It restarts after a jump or a delay."""
-
-    def __init__(self) -> None:
-        self._ahead: float | None = None
-
-    def wait_for(self, at: float) -> None:
-        """Wait until ``at``, in the stream's seconds."""
-        now = time.monotonic()
-        if self._ahead is None or not -1 < at - self._ahead - now < PLAYLIST_READ_S:
-            self._ahead = at - now
-        time.sleep(max(0.0, at - self._ahead - now))
-
-
-class _Late:
-    """Skips packets if this machine decodes more slowly than frames come, so that the lag stays bounded."""
-
-    def __init__(self) -> None:
-        self._least: float | None = None
-        self._at = 0.0
-        self._now = time.monotonic()
-        self._skipping_since: float | None = None
-
-    def skip(self, packet: Packet[VideoStream]) -> bool:
-        """True if this packet should not be decoded."""
-        if packet.pts is None or packet.time_base is None:
-            return False
-        before, self._now = self._now, time.monotonic()
-        last, self._at = self._at, packet.pts * float(packet.time_base)
-        lag = self._now - self._at
-        if self._at < last - BACK_S:  # what is late has later times than what came before
-            self._least = self._skipping_since = None
-        # The camera's clock may be slow by up to a thousandth, and may jump.
-        least = lag if self._least is None else min(lag, self._least + (self._now - before) / 1000)
-        self._least = lag if lag - least > 2 * SKIP_S else least
-        if lag - self._least <= BEHIND_S and (self._skipping_since is None or packet.is_keyframe):
-            self._skipping_since = None
-        elif self._skipping_since is None:
-            self._skipping_since = self._now
-        elif self._now - self._skipping_since > SKIP_S:
-            self._least, self._skipping_since = lag, None
-        return self._skipping_since is not None
