@@ -11,7 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from support.serving import Running, serving
+from support.serving import Running, camera, serving
 from support.waiting import within
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,6 +79,21 @@ async def test_requests_without_end_are_ended(server: Running) -> None:
     assert await flood(server, b"", asks * 1000, 200)
     await server.said("more than 500 requests a second")
     assert (await server.http.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/mjpeg/door", "/video/door.mp4", "/api/events/live"])
+async def test_who_leaves_is_let_go_though_more_requests_wait(server: Running, path: str) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    async with camera(server, "door"):
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(begun(server, "GET", path) + b"\r\n" + (begun(server, "GET", "/health") + b"\r\n") * 2)
+            await within(reader.readuntil(b"\r\n\r\n"), 20)
+            writer.transport.abort()
+        received = (await server.stream("door"))["received"]
+        await server.until(lambda stats: stats["streams"]["door"]["received"] > received + 2)
+        await server.until(lambda stats: stats["streams"]["door"]["viewers"] == 0, seconds=5)
+    assert "Traceback" not in "".join(server.log)
 
 
 async def test_a_body_that_trickles_is_not_waited_for(server: Running) -> None:

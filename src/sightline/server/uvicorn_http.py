@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from sightline.core.metrics import TokenBucket
@@ -58,6 +58,8 @@ class TimedHttp(HttpToolsProtocol):
         self._after_head = False
         self._chunks = self._bytes = 0
         """Pieces and bytes of the body that is being read."""
+        self._unanswered: list[RequestResponseCycle] = []
+        """Requests without a whole answer. uvicorn knows the last one only, and a peer need not await answers."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -92,7 +94,10 @@ class TimedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head = -PIECE  # the rest of this piece is the body's
         self._after_head = True
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self._unanswered = [one for one in self._unanswered if not one.response_complete] + [self.cycle]
 
     def on_body(self, body: bytes) -> None:
         self._head = -PIECE
@@ -137,6 +142,10 @@ class TimedHttp(HttpToolsProtocol):
         self._in_time()
         self._patience.end()
         super().connection_lost(exc)
+        for one in self._unanswered:
+            if not one.response_complete:
+                one.disconnected = True
+                one.message_event.set()
 
     def handle_websocket_upgrade(self) -> None:
         self._in_time()
