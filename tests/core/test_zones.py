@@ -69,7 +69,7 @@ def test_a_line_that_is_none(points: Any, told: str) -> None:
         (5, "body: got 5; expected the keys points"),
         ({"points": SQUARE, "anchor": "top"}, "anchor: got 'top'; expected bottom or center"),
         ({"points": SQUARE, "color": "red"}, "color: got 'red'; expected a colour such as #33aaff"),
-        ({"points": SQUARE, "classes": "car"}, "classes: got 'car'; expected a list of at most 256"),
+        ({"points": SQUARE, "classes": "car"}, "classes: got 'car'; expected a list of 1 to 256"),
         ({"points": SQUARE, "min_size": 2}, "min_size: got 2; expected a number from 0 to 1"),
         ({"points": SQUARE, "colour": "#33aaff"}, "colour: got '#33aaff'; expected one of the keys points"),
         ({"points": SQUARE, "loiter_s": 0}, "loiter_s: got 0; expected a number of seconds from 0.1 to 86400"),

@@ -26,7 +26,7 @@ FILES: dict[str, Any] = {
     "zones.json": {
         "door": {
             "zones": {"drive": {**BOX, "color": None, "ground": None, "loiter_s": None}},
-            "lines": {"gate": {"points": [[0.5, 0.0], [0.5, 1.0]], "classes": None, "color": None}},
+            "lines": {"gate": {"points": [[0.5, 0.0], [0.5, 1.0]], "classes": [], "color": None}},
             "rules": {
                 "visitor": {
                     **{"enabled": True, "when": "object", "classes": ["person"], "zone": "drive", "line": None},
@@ -138,7 +138,7 @@ async def test_all_that_an_earlier_version_kept_is_there(tmp_path: Path) -> None
         assert (door["display_name"], door["group"], door["state"]) == ("Front door", "Outside", "paused")
         zones = await get("/api/streams/door/zones")
         assert zones["zones"]["drive"]["counts"]["total"] == {"in": {"person": 5}, "out": {"person": 4}}
-        assert list(zones["lines"]) == ["gate"]
+        assert zones["lines"]["gate"]["line"]["classes"] is None
         rule = (await get("/api/streams/door/rules"))["rules"]["visitor"]
         assert (rule["fired"], rule["last"]) == (5, AT)
         settings = {one["name"]: one["value"] for one in (await get("/api/settings"))["settings"]}

@@ -287,7 +287,7 @@ class BoardStore:
             found.pop(name, None)
             if one is not None:
                 try:
-                    found[name] = KINDS[kind].parse(one)
+                    found[name] = KINDS[kind].parse(_as_given_today(one))
                 except BadSetting as e:
                     what = KINDS[kind].called
                     log.warning("stream %s: %s %s of %s is left out: %s", stream, what, name, self._path, e.message)
@@ -310,3 +310,8 @@ class BoardStore:
         }
         files.make_folder(self._path.parent)
         files.write(self._path, msgspec.json.encode(parts))
+
+
+def _as_given_today(kept: Any) -> Any:
+    """Return what was kept with all classes where it has none, as pages called that: it is refused today."""
+    return {**kept, "classes": None} if isinstance(kept, dict) and kept.get("classes") == [] else kept
