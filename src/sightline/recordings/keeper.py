@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median_low
 
 from sightline.core.errors import FAULTS, BadImage, SightlineError, told
 from sightline.recordings.index import NO_CAMERA, NOT_ASKED, UNWRITABLE, Gap, Index
@@ -87,7 +88,7 @@ class Keeper:
         """When the last segment ended, and why."""
         self._last_at: float | None = None
         self._paces: deque[float] = deque(maxlen=3)
-        """Seconds from each of the last pictures to the next. The shortest counts, as a gap is no pace."""
+        """Seconds between the last pictures. The middle one counts: neither a gap nor a burst is a pace."""
         self._outcome = Outcome()
 
     def work(self, batch: Sequence[Take | Tick | Happened], *, last: str = "") -> Outcome:
@@ -262,7 +263,7 @@ class Keeper:
     @property
     def _usual_s(self) -> float:
         """Seconds within which the next picture comes, if none is missing; 0 where nobody knows yet."""
-        return PATIENCE * min(self._paces, default=0.0)
+        return PATIENCE * median_low(self._paces) if self._paces else 0.0
 
     @property
     def _patience_s(self) -> float:
