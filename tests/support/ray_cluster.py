@@ -98,7 +98,7 @@ def ray_cluster(*cpus: int, env: Mapping[str, str] | None = None, ip: str = LOCA
         options = ["--head", "--port=0", "--include-dashboard=false"]
         head = stack.enter_context(_node("head", own, options, 0, ip))
         named = Path(folder, "ray", "ray_current_cluster")
-        _until(lambda: head.started() and named.exists())
+        _until(lambda: head.started() and named.exists() and named.read_text().strip() != "")  # it is made empty
         address = named.read_text().strip()
         cluster = RayCluster(address, token, {key: own[key] for key in ("RAY_TMPDIR", "PYTHONWARNINGS")})
         for number, count in enumerate(cpus):
