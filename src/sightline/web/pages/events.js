@@ -264,7 +264,7 @@ function learn(met) {
 async function knowStreams() {
   const names = await learnNames();
   form.suggest("stream", names);
-  form.name();
+  form.showNames();
   list.tick(now(), true);
   showWhere(names);
   const one = feed.history.find(openId());

@@ -87,7 +87,7 @@ export class FilterForm {
   }
 
   /** Call streams by what is known by now. */
-  name() {
+  showNames() {
     for (const option of byId("filter-stream", HTMLSelectElement).options) if (option.value) setText(option, nameOf(option.value));
   }
 
