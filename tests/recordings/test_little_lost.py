@@ -118,3 +118,20 @@ async def test_packets_that_come_while_the_loop_stands_are_counted(
     assert (room.recorder.recorded, room.recorder.written) == (40, 30)
     (piece,) = pieces(room.folder)
     assert piece.line_times == piece.times
+
+
+async def test_a_packet_that_lost_its_times_is_copied_like_the_others(room: Room, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", (moving(number) for number in range(40)))
+    tee = Tee(room.recorder)
+    with av.open(str(clip)) as container:
+        for number, packet in enumerate(container.demux(video=0)):
+            if number == 20:
+                packet.pts = packet.dts = None
+            if packet.size:
+                assert tee(packet)
+    await room.written()
+    await room.recorder.close("over")
+    assert (room.recorder.recorded, room.recorder.written) == (40, 40)
+    (piece,) = pieces(room.folder)
+    assert len(set(piece.times)) == 40
+    assert piece.line_times == piece.times

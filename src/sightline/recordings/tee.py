@@ -30,13 +30,13 @@ FIRST_S = 1 / 30
 """Seconds from a first packet without a time to the second one, where no packet says how long it lasts."""
 
 MOST_UNTIMED = 16
-"""Packets at a connection's beginning that may lack a time, as those of B-frames do: H.264 and H.265 have as many."""
+"""Packets in a row that may lack a time, as the first ones of B-frames do: H.264 and H.265 have as many."""
 
 EARLY_S = 2.0
 """Seconds at most by which a packet comes before its picture is shown, as those do to which B-frames refer."""
 
-
 NEVER = -(1 << 63)
+"""Before all times that a packet can have."""
 
 
 class _Arrival(NamedTuple):
@@ -65,7 +65,7 @@ class Tee:
         self._last: tuple[float, float] | None = None
         """When the last packet was to be decoded, by the camera's clock and by ours."""
         self._untimed: list[_Arrival] = []
-        """Packets since the connection began, of which it is not known when they are shown or decoded."""
+        """The newest packets, as long as it is not known when they are shown or decoded."""
         self._given = NEVER
         """When the last packet that was given is to be decoded."""
         self._timeless = False
@@ -98,7 +98,7 @@ class Tee:
             for timed in _timed(self._untimed, self._origin):
                 self._give(*timed)
             self._untimed = []
-        elif len(self._untimed) > MOST_UNTIMED or self._given != NEVER:
+        elif len(self._untimed) > MOST_UNTIMED:
             log.warning("packets without times can't be copied, so their pictures are encoded")
             self._timeless, self._origin, self._untimed = True, None, []
 
