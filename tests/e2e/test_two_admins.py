@@ -93,7 +93,11 @@ async def test_the_switch_of_a_rule_and_its_end(server: Running, context: Browse
     assert (rule["for_s"], rule["enabled"]) == (2, True)
     await expect(row).to_contain_text("for 2 s")
     await expect(row.get_by_role("switch")).to_be_checked()
+    await put(server, "rules/dusk", {"for_s": 4})
+    await expect(row).to_contain_text("for 4 s", timeout=30_000)
+    await expect(told).to_be_visible()  # until the next change, however often the list is asked for
     await row.get_by_role("switch").click()
+    await expect(told).to_be_hidden()
     await server.until(lambda all: not all["rules"]["dusk"]["rule"]["enabled"], path="/api/streams/door/rules")
 
     await first(page, "**/rules/dusk", put(server, "rules/dusk", {"for_s": 3}))

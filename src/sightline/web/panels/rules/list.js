@@ -17,6 +17,9 @@ export class RuleList {
   #stream;
   #list = make("ul", { class: "rules" });
   #words = make("p", { class: "hint", role: "status" });
+  /** Why they can't be shown. */
+  #missing = make("p", { class: "problem", role: "alert" });
+  /** What became of the last change, until the next. */
   #problem = make("p", { class: "problem", role: "alert" });
   #undo = make("div", { class: "undo", role: "status" });
   #new = make("button", { type: "button", class: "button", id: "rule-new", hidden: "" }, t`New rule`);
@@ -40,7 +43,7 @@ export class RuleList {
     });
     this.#new.addEventListener("click", () => this.#form.openNew(Object.keys(this.#rules)));
     const events = make("a", { href: `/events?stream=${stream}&kind=rule` }, t`Events of these rules`);
-    place.replaceChildren(this.#words, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
+    place.replaceChildren(this.#words, this.#missing, this.#list, this.#undo, this.#problem, this.#new, make("p", { class: "hint" }, events));
   }
 
   /** Look at the rules from now on, while somebody can see them. @param {() => boolean} seen @param {AbortSignal} signal ends it */
@@ -58,8 +61,8 @@ export class RuleList {
     const { sent } = this.#changes;
     const { body, refused } = await askRules(this.#stream);
     if (sent !== this.#changes.sent) return; // it may be from before the change
-    if (refused) return this.#fail(refused, t`The rules can't be shown`);
-    setText(this.#problem, "");
+    setText(this.#missing, refused ? failure(refused, t`The rules can't be shown`) : "");
+    if (refused) return;
     this.#rules = body.rules;
     this.#show();
   }
@@ -117,13 +120,14 @@ export class RuleList {
     this.#rules = { ...this.#rules, [name]: report };
     this.#shown = ""; // the switch goes back
     this.#show();
-    this.#fail(refused, t`It was not changed`);
+    setText(this.#problem, failure(refused, t`It was not changed`));
   }
 
   /** Send a change once those before it are answered. @template T @param {() => Promise<T>} send */
   async #change(send) {
     this.#changes.sent += 1;
     this.#changes.waiting += 1;
+    setText(this.#problem, "");
     const answering = this.#last.then(send);
     this.#last = answering;
     const answer = await answering;
@@ -137,7 +141,7 @@ export class RuleList {
     if (!report) return;
     const { refused } = await this.#change(() => deleteRule(this.#stream, name, report.version));
     if (refused?.status === CHANGED) return this.#outdated();
-    if (refused && refused.status !== 404) return this.#fail(refused, t`It was not deleted`);
+    if (refused && refused.status !== 404) return setText(this.#problem, failure(refused, t`It was not deleted`));
     await this.look();
     const undo = make("button", { type: "button", class: "button", id: "rule-undo" }, t`Undo`);
     undo.addEventListener("click", () => void this.#restore(name, report));
@@ -149,7 +153,7 @@ export class RuleList {
   async #restore(name, report) {
     const { refused } = await this.#change(() => putRule(this.#stream, name, report.rule, ""));
     if (refused?.status === CHANGED) return this.#outdated();
-    if (refused) return this.#fail(refused, t`It could not be restored`);
+    if (refused) return setText(this.#problem, failure(refused, t`It could not be restored`));
     this.#undo.replaceChildren();
     await this.look();
     document.getElementById(`rule-of-${name}-edit`)?.focus();
@@ -161,11 +165,11 @@ export class RuleList {
     await this.look();
     setText(this.#problem, t`Somebody else has changed this rule meanwhile. It is shown as it is now.`);
   }
+}
 
-  /** @param {import("../../wire/events.js").Refused} refused @param {string} what */
-  #fail({ status, message }, what) {
-    setText(this.#problem, status ? `${what}: ${message}.` : t`${what}: the server does not answer.`);
-  }
+/** @param {import("../../wire/events.js").Refused} refused @param {string} what */
+function failure({ status, message }, what) {
+  return status ? `${what}: ${message}.` : t`${what}: the server does not answer.`;
 }
 
 /** What a rule did. @param {RuleReport} report @param {number} now */
