@@ -26,6 +26,31 @@ def test_a_rate_is_zero_without_events_and_positive_with_them(monkeypatch: pytes
     assert rate.value() == 0
 
 
+@pytest.mark.parametrize("interval", [2.0, 5.0, 60.0])
+def test_the_rate_of_what_comes_rarely_is_that_of_its_interval(
+    monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    rate = Rate()
+    for _ in range(3):
+        now += 0.01
+        rate.tick()
+    assert rate.value() > 50
+    for _ in range(2):
+        now += interval
+        rate.tick()
+    for _ in range(3):
+        now += interval
+        rate.tick()
+        assert rate.value() == pytest.approx(1 / interval)
+        now += 0.9 * interval
+        assert rate.value() == pytest.approx(1 / interval, rel=0.5)
+        now -= 0.9 * interval
+    now += 3 * max(1.0, interval) + 0.1
+    assert rate.value() == 0, "it stopped"
+
+
 def test_a_spread_gives_percentiles_of_the_last_values() -> None:
     spread = Spread()
     assert spread.percentiles() == {"p50": 0, "p95": 0, "p99": 0}

@@ -38,7 +38,7 @@ class Ledger:
 
 
 class Rate:
-    """Events per second over the last three seconds."""
+    """Events per second over the last three seconds, or between the newest two where those are further apart."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=1024)
@@ -48,12 +48,17 @@ class Rate:
         self._times.append(time.monotonic() if now is None else now)
 
     def value(self) -> float:
-        """Return events a second; 0 when nothing came for the window's length."""
+        """Return events a second; 0 when nothing came for the window's length, or three times as long as usual."""
         now = time.monotonic()
-        while self._times and now - self._times[0] > WINDOW_S:
+        while len(self._times) > 2 and now - self._times[0] > WINDOW_S:
             self._times.popleft()
         if len(self._times) < 2:
             return 0.0
+        usual, quiet = self._times[-1] - self._times[-2], now - self._times[-1]
+        if quiet > max(WINDOW_S, 3 * usual):
+            return 0.0
+        if now - self._times[0] > WINDOW_S:
+            return 1 / max(usual, quiet)
         return (len(self._times) - 1) / max(now - self._times[0], 1e-3)
 
 

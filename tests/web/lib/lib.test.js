@@ -72,8 +72,19 @@ test("a rate counts whole intervals and sinks when events stay away", () => {
   assert.equal(rate.perSecond(5000), 0);
 });
 
+test("the rate of what comes rarely is that of its interval", () => {
+  const rate = new Rate(2000);
+  for (let t = 0; t <= 200; t += 40) rate.tick(t);
+  for (const t of [5200, 10200, 15200]) {
+    rate.tick(t);
+    assert.equal(rate.perSecond(t), 0.2);
+    assert.equal(rate.perSecond(t + 4900), 0.2);
+  }
+  assert.equal(rate.perSecond(15200 + 15001), 0);
+});
+
 test("numbers keep their width and unknown ones are a dash", () => {
-  assert.deepEqual([24.96, 9.04, 144.2, 0, NaN, undefined].map(fps), ["25.0", "9.0", "144", "0.0", "–", "–"]);
+  assert.deepEqual([24.96, 9.04, 144.2, 0.2, 0.033, 0, NaN, undefined].map(fps), ["25.0", "9.0", "144", "0.2", "0.03", "0.0", "–", "–"]);
   assert.deepEqual(
     [0.44, 7.6, 250, 9999, 12345, -3, NaN, undefined].map(millis),
     ["0.4 ms", "8 ms", "250 ms", "9999 ms", "12 s", "0 ms", "–", "–"],

@@ -26,7 +26,7 @@ export class Average {
   }
 }
 
-/** Events per second over the last moments. */
+/** Events per second over the last moments, or between the newest two where those are further apart. */
 export class Rate {
   #span;
   /** @type {number[]} */
@@ -49,6 +49,8 @@ export class Rate {
     const first = this.#times[0];
     const last = this.#times.at(-1);
     if (first === undefined || last === undefined || first === last) return 0;
+    const usual = last - (this.#times.at(-2) ?? first);
+    if (now - last > Math.max(this.#span, 3 * usual)) return 0;
     const count = this.#times.length - 1;
     // While events come, only whole intervals count; once they stay away, the rate sinks.
     const late = now - last > (2 * (last - first)) / count;
@@ -62,7 +64,7 @@ export class Rate {
   /** @param {number} now */
   #forget(now) {
     const keep = this.#times.findIndex((t) => now - t <= this.#span);
-    this.#times = keep < 0 ? [] : this.#times.slice(keep);
+    this.#times = keep < 0 ? this.#times.slice(-2) : this.#times.slice(Math.min(keep, Math.max(0, this.#times.length - 2)));
   }
 }
 
@@ -70,7 +72,7 @@ const UNKNOWN = "–";
 
 /** @param {number | undefined} value frames a second */
 export function fps(value) {
-  return value === undefined || !Number.isFinite(value) ? UNKNOWN : fixed(value, value < 99.95 ? 1 : 0);
+  return value === undefined || !Number.isFinite(value) ? UNKNOWN : fixed(value, value >= 99.95 ? 0 : value >= 0.095 || value <= 0 ? 1 : 2);
 }
 
 /** @param {number | undefined} value milliseconds */
