@@ -163,6 +163,25 @@ async def test_filters_are_in_the_address(server: Running, context: BrowserConte
     await rows(page, 50)
 
 
+async def test_a_time_that_ends_before_it_begins_is_not_asked_for(server: Running, context: BrowserContext) -> None:
+    page = await live_page(context, f"{server.url}/events?stream=yard&kind=line")
+    await expect(page.locator(".event")).to_have_count(LINES)
+    until = page.locator("#filter-until")
+    await page.locator("#filter-last").select_option("Between …")
+    await page.locator("#filter-since").fill("2026-03-02T10:00")
+    await page.locator("#filter-since").press("Tab")
+    address = re.compile(r"since=2026-03-02T\d\d%3A00Z$")
+    await expect(page).to_have_url(address)
+    await until.fill("2026-03-02T09:00")
+    await until.press("Tab")
+    assert await until.evaluate("field => field.validationMessage") == "It ends before it begins."
+    await expect(page).to_have_url(address)
+    await until.fill("2026-03-02T11:00")
+    await until.press("Tab")
+    await expect(page).to_have_url(re.compile("until="))
+    assert await until.evaluate("field => field.validity.valid")
+
+
 async def test_keys_lead_through_the_list(server: Running, context: BrowserContext) -> None:
     page = await live_page(context, f"{server.url}/events?stream=yard")
     await rows(page, 50)

@@ -80,6 +80,15 @@ async def test_all_of_a_long_time_is_protected_and_deleted(tmp_path: Path, monke
         inside(data=tmp_path, model="motion", record_free_gb=0) as server,
         httpx2.AsyncClient(base_url=server.http) as http,
     ):
+        back = {"from": 20, "to": 10}
+        for refused in (
+            await http.put("/api/recordings/door/protected", json={**back, "on": True}),
+            await http.delete("/api/recordings/door", params=back),
+            await http.get("/api/recordings/door", params=back),
+            await http.get("/api/search", params={**back, "class": "disc"}),
+        ):
+            assert refused.status_code == 400
+            assert "from 20.000 to 10.000: expected a time that ends after it begins" in refused.text
         time = {"from": 0, "to": 1e11}
         answer = await http.put("/api/recordings/door/protected", json={**time, "on": True})
         assert answer.json() == {"segments": 5}

@@ -166,6 +166,7 @@ _names = itertools.count()
         ("since=yesterday", 422, "since"),
         ("since=nan", 422, "since"),
         ("lasting=perhaps", 422, "lasting"),
+        ("since=20&until=10", 400, "expected a time that ends after it begins"),
         (f"kind={'x' * 201}", 422, "kind"),
         ("stream=a%20b", 400, "stream name 'a b'"),
         ("class=%ff", 200, ""),

@@ -112,6 +112,8 @@ async def events(
     `since` and `until` are about the start, in seconds since 1970. For the next page `before` is this one's `next`.
     """
     _, wanted = _allowed(request, wanted)
+    if since is not None and until is not None and since > until:
+        raise BadRequest(f"since {since:.3f} until {until:.3f}: expected a time that ends after it begins")
     at = None if before is None else int(before)
     found = await _journal(request).search(wanted, limit + 1, before=at, since=since, until=until, lasting=lasting)
     following = str(found[limit - 1].number) if len(found) > limit else None

@@ -127,6 +127,12 @@ def silence(hub: Hub, name: str) -> str:
     return stream.paused or ""
 
 
+def check_order(start: float, end: float) -> None:
+    """Raise BadRequest for a time that ends before it begins."""
+    if start > end:
+        raise BadRequest(f"from {start:.3f} to {end:.3f}: expected a time that ends after it begins")
+
+
 def kept(hub: Hub, name: str) -> Kept:
     """Say what of a stream is recorded now. Any thread may ask."""
     mode = hub.cameras.record_now(name)
@@ -187,6 +193,7 @@ async def recorded(request: Request, stream: str, from_: From = 0, to: To = FORE
     """What is recorded of a time, and where something is missing, and why. At most a week at once."""
     recordings = recordings_of(request)
     check_stream_name(stream)
+    check_order(from_, to)
     segments, gaps = await asyncio.to_thread(
         lambda: (recordings.segments(stream, from_, to), recordings.gaps(stream, from_, to))
     )
@@ -347,6 +354,7 @@ class Touched(BaseModel):
 async def protect(request: Request, stream: str, what: Protection) -> Touched:
     """Keep what is recorded of a time until this is taken back, however old it gets and however full the disk is."""
     check_stream_name(stream)
+    check_order(what.from_, what.to)
     ask = recordings_of(request).protect
     count = await asyncio.to_thread(lambda: ask(stream, what.from_, what.to, on=what.on))
     return Touched(segments=count)
@@ -360,4 +368,5 @@ async def protect(request: Request, stream: str, what: Protection) -> Touched:
 async def delete(request: Request, stream: str, from_: From, to: To) -> Touched:
     """Delete what is recorded of a time: whole segments, and none that is protected or being recorded."""
     check_stream_name(stream)
+    check_order(from_, to)
     return Touched(segments=await asyncio.to_thread(recordings_of(request).delete, stream, from_, to))

@@ -17,7 +17,7 @@ from sightline.events.store import StoredEvent
 from sightline.recordings.recordings import Recordings
 from sightline.security.authorization import access_of
 from sightline.security.tokens import ALL
-from sightline.server.api.recorded import FOREVER, From, To, recordings_of
+from sightline.server.api.recorded import FOREVER, From, To, check_order, recordings_of
 from sightline.server.state import state_of
 
 router = APIRouter(tags=["recordings"])
@@ -82,6 +82,7 @@ async def search(
     """
     if class_name is None and zone is None and rule is None:
         raise BadRequest("expected class, zone or rule: what to look for")
+    check_order(from_, to)
     by_events = zone is not None or rule is not None
     if before is not None and ("~" in before) == by_events:
         raise BadRequest(f"before={before}: expected the next of a page of the same search")

@@ -35,7 +35,10 @@ export class FilterForm {
     this.#span.append(make("option", { value: CHOSEN }, t`Between …`));
     this.#form.addEventListener("change", () => {
       this.#showSpan();
-      change(this.#read());
+      const filters = this.#read();
+      const back = filters.since && filters.until && filters.since > filters.until;
+      this.#until.setCustomValidity(back ? t`It ends before it begins.` : "");
+      if (this.#until.reportValidity()) change(filters);
     });
     this.#form.addEventListener("submit", (event) => event.preventDefault());
     byId("filters-clear", HTMLButtonElement).addEventListener("click", () => this.clear());
@@ -52,6 +55,7 @@ export class FilterForm {
   clear() {
     for (const name of NAMES) this.#field(name).value = "";
     this.#span.value = this.#since.value = this.#until.value = "";
+    this.#until.setCustomValidity("");
     this.#showSpan();
     this.#change(this.#read());
     byId("filter-stream", HTMLSelectElement).focus();
