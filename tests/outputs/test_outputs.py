@@ -178,6 +178,7 @@ def test_what_cannot_work_is_told_before_the_server_starts(
             'kind = "fax"',
             rf"output number 1 \(fax\): no plugin 'fax' in outputs: expected one of {KINDS}",
         ),
+        ('kind = "mqtt"\nhost = "x"\nhome_assistant = "yes"', r"1 \(mqtt\): home_assistant: .*boolean"),
         ('kind = "mqtt"\nhost = "x"\ncontrol = true', r"1 \(mqtt\): control without home_assistant: expected both"),
         ('kind = "mqtt"\nhost = "x"\nwhat = []', r"1 \(mqtt\): what is empty: expected results, events or alerts, or"),
         ('kind = "jsonl"', r"output number 1 \(jsonl\): path is missing"),

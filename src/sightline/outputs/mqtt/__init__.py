@@ -43,12 +43,12 @@ class MqttSettings(OutputSettings):
     topic: str = "sightline/{stream}"
     """``{stream}`` stands for the stream's name, ``{what}`` for ``results`` or ``events``."""
     qos: Literal[0, 1] = 0
-    tls: bool = False
+    tls: bool = Field(False, strict=True)
     username: str | None = None
     password: SecretStr | None = None
-    home_assistant: bool = False
+    home_assistant: bool = Field(False, strict=True)
     """Tell Home Assistant of each stream by MQTT discovery."""
-    control: bool = False
+    control: bool = Field(False, strict=True)
     """Let whoever may publish at the broker switch detection and rules, and choose models."""
     node: str = Field("sightline", pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Name of this server at the broker: first part of its topics for Home Assistant, and of its entities' ids."""
