@@ -13,6 +13,7 @@ import pytest
 
 from sightline.core.types import Encoded, Frame
 from sightline.recordings import recorder as module
+from sightline.recordings import tee as tee_module
 from sightline.recordings.recorder import Recorder
 from sightline.recordings.shelf import Shelf
 from sightline.recordings.tee import Tee
@@ -135,3 +136,24 @@ async def test_a_packet_that_lost_its_times_is_copied_like_the_others(room: Room
     (piece,) = pieces(room.folder)
     assert len(set(piece.times)) == 40
     assert piece.line_times == piece.times
+
+
+async def test_a_camera_without_further_key_frames_has_its_pictures_encoded(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one file would go on for ever: files begin with key frames."""
+    monkeypatch.setattr(tee_module, "KEYLESS_S", 0.0)
+    clip = write_clip(tmp_path / "clip.mp4", (moving(number) for number in range(40)))
+    tee = Tee(room.recorder)
+    copied = []
+    with av.open(str(clip)) as container:
+        for number, packet in enumerate(container.demux(video=0)):
+            if packet.size:
+                copied.append(tee(packet))
+                if not copied[-1]:
+                    room.recorder.settle(room.send(number, after_s=number / 25))
+    assert copied == [True] + [False] * 39
+    await room.written()
+    await room.recorder.close("over")
+    assert (room.recorder.recorded, room.recorder.written) == (40, 40)
+    assert sorted(len(piece.times) for piece in pieces(room.folder)) == [1, 39]

@@ -35,6 +35,9 @@ MOST_UNTIMED = 16
 EARLY_S = 2.0
 """Seconds at most by which a packet comes before its picture is shown, as those do to which B-frames refer."""
 
+KEYLESS_S = 600.0
+"""Seconds without a key frame, after which packets are no longer copied: files begin with key frames only."""
+
 NEVER = -(1 << 63)
 """Before all times that a packet can have."""
 
@@ -70,15 +73,20 @@ class Tee:
         """When the last packet that was given is to be decoded."""
         self._timeless = False
         """The camera's packets do not say when they are shown."""
+        self._key_at = 0.0
+        """``time.monotonic()`` of the newest key frame."""
 
     def __call__(self, packet: Packet[VideoStream]) -> bool:
         """Take a packet; return whether it is copied, so that its picture need not be encoded."""
         if packet.stream is not self._stream:
             self._stream, self._origin = packet.stream, self._begun(packet.stream)
             self._known, self._last = bytes(packet.stream.codec_context.extradata or b""), None
-            self._untimed, self._given = [], NEVER
+            self._untimed, self._given, self._key_at = [], NEVER, time.monotonic()
         if self._origin is not None:
             self._origin = self._current(packet, self._origin)
+        if self._origin is not None and self._keyless(packet):
+            log.warning("no key frame came for %g s, so pictures are encoded", KEYLESS_S)
+            self._origin, self._untimed = None, []
         if self._origin is None:
             return False
         if self._recorder.on:
@@ -141,6 +149,13 @@ class Tee:
             return origin
         self._known = b"\0\0\1".join([b"", *sets])
         return _described(packet, origin)
+
+    def _keyless(self, packet: Packet[VideoStream]) -> bool:
+        """Return whether no key frame has come for so long that a file would never end."""
+        now = time.monotonic()
+        if packet.is_keyframe:
+            self._key_at = now
+        return now - self._key_at > KEYLESS_S
 
     def _jumped(self, packet: Packet[VideoStream], origin: Origin) -> bool:
         """Return whether the camera's clock has jumped since the last packet, which would be a hole in a file."""
