@@ -8,6 +8,7 @@ import functools
 import itertools
 import resource
 import socket
+import socketserver
 import threading
 import time
 import wave
@@ -20,7 +21,7 @@ import av
 import numpy as np
 import pytest
 
-from sightline.core.errors import SourceError
+from sightline.core.errors import SourceError, SourceRefused
 from sightline.sources import _pacing, network
 from sightline.sources.base import open_source
 from support.clips import BOMBS, number_of, numbered, write_bomb, write_clip
@@ -227,6 +228,37 @@ def test_a_camera_that_accepts_and_sends_nothing_is_not_waited_for(monkeypatch: 
         server.frozen.set()
         with pytest.raises(SourceError, match="nothing came for"), open_source(server.url) as source:
             next(iter(source))
+
+
+class Moved(socketserver.StreamRequestHandler):
+    """Answers every RTSP request with a redirection to ``place``."""
+
+    place = ""
+
+    def handle(self) -> None:
+        number = b""
+        for line in self.rfile:
+            if line.lower().startswith(b"cseq:"):
+                number = line
+            if line == b"\r\n":
+                answer = b"RTSP/1.0 302 Moved\r\n%sLocation: rtsp://%s/live\r\n\r\n" % (number, self.place.encode())
+                self.wfile.write(answer)
+
+
+@pytest.mark.parametrize("circle", [True, False])
+def test_an_rtsp_camera_that_redirects_says_where_to(monkeypatch: pytest.MonkeyPatch, circle: bool) -> None:
+    """FFmpeg follows thousands of times in ten seconds: a circle is not tried again every few."""
+    monkeypatch.setattr(network, "OPEN_S", 1.0)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Moved) as server:
+        server.daemon_threads = True
+        port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(Moved, "place", f"127.0.0.1:{port if circle else 9}")
+        with pytest.raises(SourceError) as told:
+            open_source(f"rtsp://127.0.0.1:{port}/live")
+        server.shutdown()
+    assert f"it redirects to {Moved.place}; expected the address of the stream itself" in told.value.message
+    assert isinstance(told.value, SourceRefused) == circle
 
 
 def test_motion_jpeg_over_http_is_live() -> None:

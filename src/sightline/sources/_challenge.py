@@ -1,4 +1,4 @@
-"""How a machine wants to be shown a password, where FFmpeg says no more than that it was refused."""
+"""What a machine answers to a plain request, where FFmpeg says no more than that it failed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ MOST_PARTS = 16
 KNOWN = ("", "MD5", "MD5-SESS")
 """Digests that FFmpeg can give."""
 _DIGEST = re.compile(r"(?im)^www-authenticate:[ \t]*digest\b(.*)$")
+_MOVED = re.compile(r"(?is)^RTSP/1\.\d 3\d\d .*?^location:[ \t]*(\S+)", re.M)
 _ALGORITHM = re.compile(r'(?i)\balgorithm="?([\w-]{1,20})')
 
 
@@ -30,6 +31,29 @@ def unknown_digest(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.scheme not in ASKED or not parts.password:
         return None
+    digests = [_ALGORITHM.search(one) for one in _DIGEST.findall(_asked(url))]
+    kind = digests[-1][1] if digests and digests[-1] is not None else ""
+    return None if kind.upper() in KNOWN else kind
+
+
+def redirected_to(url: str) -> str | None:
+    """Return host and port to which an RTSP camera sends those who ask for this address; None for one that doesn't.
+
+    FFmpeg follows, as often as it is told to.
+    """
+    moved = _MOVED.search(_asked(url)) if url.startswith("rtsp:") else None
+    if moved is None:
+        return None
+    try:
+        parts = urlsplit(moved[1])
+        return f"{parts.hostname}:{parts.port or ASKED['rtsp'][0]}" if parts.hostname else None
+    except ValueError:
+        return None
+
+
+def _asked(url: str) -> str:
+    """Return the head of what a machine answers to a request without a password; empty where it doesn't."""
+    parts = urlsplit(url)
     port, request = ASKED[parts.scheme]
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "rtsp":
@@ -37,12 +61,9 @@ def unknown_digest(url: str) -> str | None:
     else:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        head = _answer((parts.hostname or "", parts.port or port), request.format(target, host))
+        return _answer((parts.hostname or "", parts.port or port), request.format(target, host))
     except (SourceError, OSError, ValueError):
-        return None
-    digests = [_ALGORITHM.search(one) for one in _DIGEST.findall(head)]
-    kind = digests[-1][1] if digests and digests[-1] is not None else ""
-    return None if kind.upper() in KNOWN else kind
+        return ""
 
 
 def _answer(place: tuple[str, int], request: str) -> str:

@@ -21,8 +21,8 @@ half."""
 MOST_S = 15.0
 """Longest wait in seconds between two tries to open a source."""
 REFUSED_S = 300.0
-"""The same for one that refuses its user; the first of these waits is MOST_S."""
-REFUSED = f"it is asked ever more rarely, at last every {REFUSED_S / 60:g} minutes, so that it locks nobody out"
+"""The same for one that refuses; the first of these waits is MOST_S."""
+REFUSED = f"it is asked ever more rarely, at last every {REFUSED_S / 60:g} minutes"
 LOOP = "#loop"
 
 

@@ -136,13 +136,17 @@ def _opening(name: str, url: str) -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError) as e:
-        if time.monotonic() - began >= OPEN_S:  # RTSP reports a timeout as invalid data
+        late = time.monotonic() - began >= OPEN_S
+        if (place := _challenge.redirected_to(url)) is not None:
+            kind = SourceRefused if late else SourceError  # in a circle it redirects thousands of times until then
+            raise kind(f"{name}: it redirects to {place}; expected the address of the stream itself") from None
+        if late:  # RTSP reports a timeout as invalid data
             raise SourceError(f"{name}: nothing came for {OPEN_S:g} s") from None
         if isinstance(e, av.error.HTTPForbiddenError) and (other := _gate.refused_since(began)) is not None:
             raise SourceError(f"{name}: it leads to {other}, which is not asked as nobody named it") from None
-        if isinstance(e, av.error.HTTPUnauthorizedError) and (kind := _challenge.unknown_digest(url)) is not None:
+        if isinstance(e, av.error.HTTPUnauthorizedError) and (digest := _challenge.unknown_digest(url)) is not None:
             raise SourceRefused(
-                f"{name}: it asks for a {kind} digest, and FFmpeg knows MD5; set the camera to that"
+                f"{name}: it asks for a {digest} digest, and FFmpeg knows MD5; set the camera to that"
             ) from None
         unreached = _gate.error_of(url) if url.startswith("http") else None
         raise source_error(name, unreached or e, OPEN_S, url) from None
