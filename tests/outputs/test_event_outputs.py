@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from sightline.outputs import _dispatcher
 from sightline.outputs._dispatcher import BACKLOG, Dispatcher
 from sightline.outputs._service import dispatchers
 from sightline.outputs.base import Item, Output
+from sightline.outputs.mqtt import MqttSettings
+from sightline.outputs.mqtt import open as open_mqtt
 from sightline.settings.outputs import OutputTable
 from sightline.streams.hub import Hub
 from support.receivers import GARBAGE, Hook, broker, hook, received
@@ -223,6 +227,28 @@ async def test_an_output_that_works_now_and_then_fills_no_log(
     ]
     hub.close("the server is shutting down")
     await running
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho leaves that socket to Python
+async def test_a_broker_that_wants_tls_or_has_none_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither says so: the one waits for its handshake, the other ends the connection."""
+    pytest.importorskip("aiomqtt")
+    monkeypatch.setattr("sightline.outputs.mqtt.client.ANSWER_S", 0.3)
+    port = free_port()
+
+    async def trouble(port: int, *, tls: bool) -> str:
+        settings = {"kind": "mqtt", "host": "127.0.0.1", "port": port, "tls": tls}
+        output = open_mqtt(MqttSettings.model_validate(settings))
+        with pytest.raises(OSError, match=r"TLS|tls") as told:
+            await output.send([Item("results", "door", b"{}")])
+        return str(told.value)
+
+    async with broker(tmp_path, port):
+        assert (await trouble(port, tls=True)).endswith("; does the broker speak TLS at this port?")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        expected = "it does not answer within 0.3 s; a broker that wants TLS needs tls = true"
+        assert await trouble(silent.getsockname()[1], tls=False) == expected
+    gc.collect()
 
 
 async def test_events_reach_a_broker(tmp_path: Path) -> None:

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.events import Event
-from sightline.outputs import mqtt
 from sightline.outputs._dispatcher import Dispatcher
 from sightline.outputs._service import dispatchers
-from sightline.outputs.mqtt import home_assistant
+from sightline.outputs.mqtt import client, home_assistant
 from sightline.outputs.mqtt.commands import Commands
 from sightline.outputs.mqtt.discovery import MOST_ENTITIES, NodeNames, StreamView, ZoneView, device, entities, slug
 from sightline.settings.outputs import OutputTable
@@ -283,7 +282,7 @@ async def test_devices_of_streams_that_are_no_more_are_removed_and_those_of_othe
 async def test_a_broker_that_is_none_costs_nothing_but_its_own_line(
     answer: bytes | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mqtt, "ANSWER_S", 0.3)
+    monkeypatch.setattr(client, "ANSWER_S", 0.3)
     monkeypatch.setattr(home_assistant, "WAIT_S", 0.3)  # the last one accepts, and says nothing more
     visits: set[asyncio.Task[None]] = set()
 

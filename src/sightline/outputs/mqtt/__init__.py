@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from sightline.streams.hub import Hub
     from sightline.streams.rendering import Drawing
 
-ANSWER_S = 10.0
-"""Time for a broker to answer."""
 QUIET = logging.getLogger(f"{__name__}.aiomqtt")
 """Gets aiomqtt's lines about each try that fails. It raises that as well, and it is said once."""
 QUIET.setLevel(logging.CRITICAL)
@@ -115,6 +113,8 @@ class MqttOutput(Output):
         """Publish the items. Raises OSError, after which a retry may publish some of them twice."""
         import aiomqtt
 
+        from sightline.outputs.mqtt.client import ANSWER_S
+
         try:
             if self._client is None:
                 self._client = await (await self._make_client()).__aenter__()
@@ -145,10 +145,10 @@ class MqttOutput(Output):
         return given.host if given.tls else address
 
     async def _make_client(self, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        import aiomqtt
+        from sightline.outputs.mqtt.client import ANSWER_S, Client
 
         given = self._settings
-        return aiomqtt.Client(
+        client = Client(
             await self._machine(),
             given.port,
             username=given.username,
@@ -159,6 +159,8 @@ class MqttOutput(Output):
             logger=QUIET,
             max_queued_incoming_messages=256,
         )
+        client.tls = given.tls
+        return client
 
 
 class MqttAndHomeAssistant(MqttOutput, Resident):
