@@ -28,6 +28,8 @@ MAX_REPORT_MS = 10_000.0
 """Highest latency that a viewer is believed: with more it would not be watching."""
 STEP_S = 0.25
 """Interval between two steps of a controller."""
+LOGGED_S = 60.0
+"""Least time between two lines in the log about what a stream is asked for; those between have level debug."""
 
 
 def begin(stream: Stream, settings: Settings, *, sends: Knobs | None = None) -> Hello:
@@ -156,7 +158,7 @@ def _step(hub: Hub, stream: Stream, now: float, *, busy: float, lag_ms: float) -
         told = ", ".join(f"{what} {value:g}" for what, value in chosen if value is not None)
         log.info("stream %s: %s: %s", stream.name, told, controller.reason)
     if knobs.camera != state.told:
-        _ask(stream, hub.settings, knobs, state.reason)
+        _ask(stream, hub.settings, knobs, state.reason, chosen=False)
 
 
 def _listen(stream: Stream, controller: Controller, now: float) -> None:
@@ -169,10 +171,16 @@ def _listen(stream: Stream, controller: Controller, now: float) -> None:
         controller.viewers(max(at for at, _ in known), min(latency, MAX_REPORT_MS))
 
 
-def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str) -> None:
+def _ask(stream: Stream, settings: Settings, knobs: Knobs, reason: str, *, chosen: bool = True) -> None:
+    """Ask a publisher for other pictures. ``chosen``: somebody changed a setting, so that it is logged."""
     stream.adaptive.tell(knobs)
     told = f"{knobs.fps:g} fps, quality {knobs.quality:g}, {knobs.width} px"
-    log.info("stream %s: asks for %s: %s", stream.name, told, reason)
+    now = time.monotonic()
+    if chosen or now - stream.adaptive.logged_at >= LOGGED_S:
+        stream.adaptive.logged_at = now
+        log.info("stream %s: asks for %s: %s", stream.name, told, reason)
+    else:
+        log.debug("stream %s: asks for %s: %s", stream.name, told, reason)
     if stream.publisher is not None and stream.adaptive.asks:
         preset = stream.adaptive.preset
         stream.publisher.ask(

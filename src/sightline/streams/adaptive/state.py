@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -43,6 +44,8 @@ class AdaptiveState:
         """Its share of the model, where not all have enough."""
         self.told: Knobs | None = None
         """What the publisher was last asked for."""
+        self.logged_at = -math.inf
+        """``time.monotonic()`` of the last line in the log about that."""
         self._told_at = 0.0
         self._sends: Knobs | None = None
 
