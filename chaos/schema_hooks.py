@@ -22,7 +22,9 @@ CAMERAS = ("name", "group", "paused", "source", "before", "record_schedule")
 """Nor which characters a name may have, which schedule there is, or which cameras there are and the server pulls."""
 SPANS = (
     "/api/search",
-    *(f"/api/recordings/{{stream}}/{what}" for what in ("marks", "exports", "replays", "shares", "clips")),
+    "/api/events",
+    "/api/recordings/{stream}",
+    *(f"/api/recordings/{{stream}}/{what}" for what in ("marks", "protected", "exports", "replays", "shares", "clips")),
 )
 """Nor that a time ends after it began."""
 KINDS = ("/api/outputs", "/api/outputs/{id}", "/api/imports")
