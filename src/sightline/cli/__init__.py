@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -87,7 +86,3 @@ def main() -> None:
         place = f"{e.filename}: " if e.filename else ""
         Console(stderr=True).print(Text.assemble(("error:", "bold red"), f" {place}{e.strerror or e}"), soft_wrap=True)
         sys.exit(2)
-    finally:
-        # Python looks for garbage several times as it ends: 0.45 s of CPU for a server, 0.05 without, which on a busy
-        # machine were seconds of the few that a server has to end.
-        gc.freeze()
