@@ -145,10 +145,10 @@ class MqttOutput(Output):
         return given.host if given.tls else address
 
     async def _make_client(self, will: aiomqtt.Will | None = None) -> aiomqtt.Client:
-        from sightline.outputs.mqtt.client import ANSWER_S, Client
+        from sightline.outputs.mqtt.client import ANSWER_S, BrokerClient
 
         given = self._settings
-        client = Client(
+        client = BrokerClient(
             await self._machine(),
             given.port,
             username=given.username,

@@ -10,7 +10,7 @@ ANSWER_S = 10.0
 """Time for a broker to answer."""
 
 
-class Client(aiomqtt.Client):
+class BrokerClient(aiomqtt.Client):
     """As aiomqtt has it. Brokers don't say that they want TLS, or have none."""
 
     tls = False
