@@ -7,7 +7,7 @@ import pytest
 from chaos import CASES, load
 from chaos.soak import run, theil_sen
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 LONG = {"workers", "cluster", "hubs"}

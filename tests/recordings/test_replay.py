@@ -294,7 +294,7 @@ def test_what_a_server_recorded_with_its_zones_and_events_and_while_it_records(t
         try:
             written = here.run(written_of(server, 25))
             meanwhile = outcome(data, span=words)
-            assert meanwhile["frames"] >= written
+            assert meanwhile["frames"] >= written - 1, "the newest is in the file with the next one"
             assert meanwhile["differing"] == 0
             assert here.run(written_of(server, 34)) == 34
         finally:

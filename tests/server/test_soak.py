@@ -349,6 +349,6 @@ async def test_slow_viewers_cost_the_good_one_no_frame(server: Running) -> None:
         stats = await server.stream("shared")
         sent = sorted(viewer["sent"] for viewer in stats["viewer_stats"])
         assert sent[-1] == 100
-        assert sent[-2] < 50, "the others did stall"
+        assert all(one < 50 for one in sent[:-1]), "the others did stall"
         for raw in raws:
             raw.abort()
