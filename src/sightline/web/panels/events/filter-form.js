@@ -22,6 +22,7 @@ export class FilterForm {
   #span = byId("filter-last", HTMLSelectElement);
   #since = byId("filter-since", HTMLInputElement);
   #until = byId("filter-until", HTMLInputElement);
+  #why = byId("filter-span-why", HTMLElement);
   #change;
   /** Values that were met, by field. @type {Map<string, Set<string>>} */
   #met = new Map();
@@ -36,9 +37,10 @@ export class FilterForm {
     this.#form.addEventListener("change", () => {
       this.#showSpan();
       const filters = this.#read();
-      const back = filters.since && filters.until && filters.since > filters.until;
-      this.#until.setCustomValidity(back ? t`It ends before it begins.` : "");
-      if (this.#until.reportValidity()) change(filters);
+      const back = Boolean(filters.since && filters.until && filters.since > filters.until);
+      setText(this.#why, back ? t`It ends before it begins.` : "");
+      this.#until.setAttribute("aria-invalid", String(back));
+      if (!back) change(filters);
     });
     this.#form.addEventListener("submit", (event) => event.preventDefault());
     byId("filters-clear", HTMLButtonElement).addEventListener("click", () => this.clear());
@@ -55,7 +57,8 @@ export class FilterForm {
   clear() {
     for (const name of NAMES) this.#field(name).value = "";
     this.#span.value = this.#since.value = this.#until.value = "";
-    this.#until.setCustomValidity("");
+    setText(this.#why, "");
+    this.#until.removeAttribute("aria-invalid");
     this.#showSpan();
     this.#change(this.#read());
     byId("filter-stream", HTMLSelectElement).focus();
