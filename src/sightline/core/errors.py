@@ -253,7 +253,7 @@ class SourceError(SightlineError):
 
 
 class SourceRefused(SourceError):
-    """A source refuses its user or password, so that many lock out who tries again too often, or leads in a circle."""
+    """A source refuses its user or password, or leads in a circle. Many lock out who asks often."""
 
 
 class SinkError(SightlineError):
